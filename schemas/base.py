@@ -1,0 +1,153 @@
+"""What every message has: its envelope, times, positions and zones.
+
+The envelope uses the attribute names of CloudEvents 1.0 (`id`, `source`, `type`, `time`, `traceparent`,
+`recordedtime`) with the domain content under `data`, so a message is also a structured CloudEvent.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import shapely
+from geojson_pydantic import MultiPolygon as GeoJsonMultiPolygon
+from geojson_pydantic import Polygon as GeoJsonPolygon
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+
+SCHEMA_VERSION = 1
+
+# RFC 3339 section 5.6 `date-time`: full date, "T", time with seconds, and an offset; nothing looser.
+RFC3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
+_RFC3339 = re.compile(RFC3339)
+
+
+def _rfc3339(value: Any) -> Any:
+    """Refuse dates alone, naive times and epoch numbers before pydantic would read a meaning into them."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or not _RFC3339.match(value):
+        raise ValueError("a time must be RFC 3339 text with seconds and an offset, like 2026-11-25T08:30:00Z")
+    return value
+
+
+def to_utc(value: datetime) -> datetime:
+    """The same instant in UTC; a time is stored and compared in UTC only."""
+    return value.astimezone(UTC)
+
+
+def format_time(value: datetime) -> str:
+    """RFC 3339 in UTC, to the microsecond where it has one."""
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    AwareDatetime,
+    BeforeValidator(_rfc3339),
+    AfterValidator(to_utc),
+    PlainSerializer(format_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": RFC3339}),
+    Field(strict=False),
+]
+"""A point in time: RFC 3339 with an offset on the wire, UTC in memory."""
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Narrative = Annotated[str, Field(min_length=1, max_length=20_000)]
+Identity = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")]
+"""An identifier minted by a system: letters, digits and ``. _ : / @ + -``; used in keys and labels of ids."""
+
+
+class Model(BaseModel):
+    """Strict and closed: no coercion, no unknown field, no NaN; errors never repeat the input."""
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Position(Model):
+    """A WGS84 position in degrees, with the radius in metres that holds the true position (95 %)."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+    accuracy_m: Annotated[float, Field(gt=0, le=100_000)] | None = None
+
+    @property
+    def usable(self) -> bool:
+        """False for 0,0: what receivers send when they have no fix, not a place."""
+        return not (self.latitude == 0 and self.longitude == 0)
+
+
+class Polygon(GeoJsonPolygon):
+    """A GeoJSON polygon whose coordinates are JSON numbers."""
+
+    model_config = Model.model_config
+
+
+class MultiPolygon(GeoJsonMultiPolygon):
+    """A GeoJSON multipolygon whose coordinates are JSON numbers."""
+
+    model_config = Model.model_config
+
+
+class Circle(Model):
+    """A circle on the ground: a centre and a radius in metres."""
+
+    type: Literal["Circle"] = "Circle"
+    centre: Position
+    radius_m: Annotated[float, Field(gt=0, le=200_000)]
+
+
+def _sound_area(area: Polygon | MultiPolygon | Circle) -> Polygon | MultiPolygon | Circle:
+    """Refuse what has no single reading as an area; the message never names a coordinate."""
+    if isinstance(area, Circle):
+        return area
+    polygons = [area.coordinates] if isinstance(area, Polygon) else area.coordinates
+    for rings in polygons:
+        for ring in rings:
+            longitudes = [point[0] for point in ring]
+            if not all(-180 <= lon <= 180 for lon in longitudes):
+                raise ValueError("a longitude of the ring is outside -180 to 180")
+            if not all(-90 <= point[1] <= 90 for point in ring):
+                raise ValueError("a latitude of the ring is outside -90 to 90")
+            if max(longitudes) - min(longitudes) > 180:
+                raise ValueError("the ring crosses the antimeridian: split it there (RFC 7946 section 3.1.9)")
+    if not shapely.is_valid(shapely.from_geojson(area.model_dump_json(exclude={"bbox"}))):
+        raise ValueError("the ring crosses or touches itself, so inside and outside are not defined")
+    return area
+
+
+Area = Annotated[Polygon | MultiPolygon | Circle, Field(discriminator="type"), AfterValidator(_sound_area)]
+"""A GeoJSON polygon or multipolygon (RFC 7946: longitude first, closed rings, not across the antimeridian),
+or a circle, which GeoJSON does not have."""
+
+
+class Event(Model):
+    """The envelope of every inbound message. `(source, id)` names the event for ever.
+
+    `time` is when it happened, `recordedtime` when the sender recorded it; `exercise` traffic goes the whole
+    way and never dispatches.
+    """
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Identity
+    source: Identity
+    time: Instant
+    recordedtime: Instant
+    schemaversion: Literal[1] = 1
+    exercise: bool = False
+    traceparent: Annotated[
+        str | None, Field(default=None, pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+    ]
+
+    @property
+    def event_id(self) -> str:
+        """The name that duplicates share: source and id (CloudEvents 1.0 section 3.1.1)."""
+        return f"{self.source}#{self.id}"

@@ -1,0 +1,19 @@
+"""Custody events. Senders: custody systems. Topic `custody-events`."""
+
+from typing import Literal
+
+from schemas.base import Event, Identity, Model, Text
+
+
+class CustodyEventData(Model):
+    subject_id: Identity
+    state: Literal["arrested", "detained", "bailed", "released", "recalled", "escaped"]
+    custody_ref: Text | None = None
+    place: Text | None = None
+
+
+class CustodyEvent(Event):
+    """A subject's custody changed at `time`."""
+
+    type: Literal["custody_event"]
+    data: CustodyEventData

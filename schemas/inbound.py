@@ -1,0 +1,162 @@
+"""Which events each inbound topic takes, and how bytes become an event or a reason why not."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import orjson
+from pydantic import Field, TypeAdapter, ValidationError
+
+from schemas.base import SCHEMA_VERSION, Event
+from schemas.custody import CustodyEvent
+from schemas.orders import Order, OrderEnded, OrderServed
+from schemas.reports import BreachReport, Retraction, SourceHeartbeat
+from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
+from schemas.tasks import TaskUpdate
+
+AnyEvent = Annotated[
+    Order
+    | OrderServed
+    | OrderEnded
+    | BreachReport
+    | Retraction
+    | SourceHeartbeat
+    | PlateRead
+    | TagFix
+    | OfficerSighting
+    | FaceMatch
+    | Adjudication
+    | CustodyEvent
+    | TaskUpdate,
+    Field(discriminator="type"),
+]
+
+TOPIC_EVENTS: dict[str, tuple[type[Event], ...]] = {
+    "orders": (Order, OrderServed, OrderEnded, Retraction),
+    "breach-reports": (BreachReport, Retraction),
+    "sightings": (PlateRead, TagFix, OfficerSighting, FaceMatch, Adjudication, Retraction),
+    "anpr-reads": (PlateRead,),
+    "custody-events": (CustodyEvent, Retraction),
+    "task-updates": (TaskUpdate,),
+    "source-heartbeats": (SourceHeartbeat,),
+}
+"""Inbound topic -> the event classes it takes; an event of another class there is a dead letter."""
+
+
+def type_name(model: type[Event]) -> str:
+    """The `type` attribute that an event class answers to."""
+    return str(model.model_fields["type"].annotation.__args__[0])  # type: ignore[union-attr]
+
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    type_name(model): model for models in TOPIC_EVENTS.values() for model in models
+}
+_ADAPTERS: dict[str, TypeAdapter[Event]] = {name: TypeAdapter(model) for name, model in EVENT_TYPES.items()}
+
+
+class BadReason(StrEnum):
+    """Why a message is not an event: a closed set, used as a metric label."""
+
+    EMPTY = "empty"
+    NULL_VALUE = "null_value"
+    TOO_LARGE = "too_large"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    UNKNOWN_VERSION = "unknown_version"
+    UNKNOWN_TYPE = "unknown_type"
+    WRONG_TOPIC = "wrong_topic"
+    INVALID_FIELD = "invalid_field"
+    UNKNOWN_SUBJECT = "unknown_subject"
+
+
+class BadMessageError(ValueError):
+    """A message that is not an acceptable event. `str()` says what, where and what to do, without its values."""
+
+    def __init__(self, reason: BadReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def _describe(error: ValidationError, model: type[Event]) -> str:
+    """Each wrong field with what is wrong: no input values, for they may be a victim's details.
+
+    A discriminator's tag appears in pydantic's location (``terms.0.exclusion_zone.area``); it is kept, since
+    it says which alternative was tried. Names of unknown fields are the sender's words, so they are not shown.
+    """
+    parts = []
+    details = error.errors(include_input=False, include_url=False, include_context=False)
+    for item in details[:5]:
+        location = [str(step) for step in item["loc"]]
+        if item["type"] == "extra_forbidden":
+            location[-1] = "<a field that the schema does not have>"
+        parts.append(f"{'.'.join(location) or 'message'}: {_message(item)}")
+    if len(details) > 5:
+        parts.append(f"and {len(details) - 5} more")
+    return f"not a valid {type_name(model)}: " + "; ".join(parts)
+
+
+def _message(item: Any) -> str:
+    if item["type"] in ("literal_error", "enum", "union_tag_invalid"):
+        return "not one of the values that the schema allows"
+    return str(item["msg"]).removeprefix("Value error, ")
+
+
+def decode(topic: str, value: bytes | None, max_bytes: int | None = None) -> Event:
+    """The event in a message's value.
+
+    `topic` is the inbound topic's name without prefix. Raises BadMessageError, and nothing else, for anything
+    that is not an event that this topic takes.
+    """
+    if value is None:
+        raise BadMessageError(
+            BadReason.NULL_VALUE,
+            "a null value changes nothing here: to end an order publish an order_ended event",
+        )
+    if max_bytes is not None and len(value) > max_bytes:
+        raise BadMessageError(BadReason.TOO_LARGE, f"the value is {len(value)} bytes; at most {max_bytes} are read")
+    if not value.strip():
+        raise BadMessageError(BadReason.EMPTY, "the value is empty: publish one JSON object per message")
+    try:
+        text = value.decode()
+    except UnicodeDecodeError as error:
+        raise BadMessageError(
+            BadReason.NOT_UTF8, f"byte {error.start} is not valid UTF-8: encode the JSON as UTF-8"
+        ) from None
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise BadMessageError(
+            BadReason.NOT_JSON,
+            f"not JSON at line {error.lineno} column {error.colno} (RFC 8259 has no NaN or Infinity)",
+        ) from None
+    if not isinstance(body, dict):
+        raise BadMessageError(
+            BadReason.NOT_AN_OBJECT,
+            f"the value is a JSON {_json_kind(body)}; publish one JSON object per message",
+        )
+    version = body.get("schemaversion", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        raise BadMessageError(
+            BadReason.UNKNOWN_VERSION, f"schemaversion is not one that this pipeline reads ({SCHEMA_VERSION})"
+        )
+    name = body.get("type")
+    if not isinstance(name, str) or name not in EVENT_TYPES:
+        raise BadMessageError(BadReason.UNKNOWN_TYPE, f"type is missing or unknown; {topic} takes {_takes(topic)}")
+    model = EVENT_TYPES[name]
+    if model not in TOPIC_EVENTS[topic]:
+        raise BadMessageError(BadReason.WRONG_TOPIC, f"a {name} does not belong here; {topic} takes {_takes(topic)}")
+    try:
+        return _ADAPTERS[name].validate_json(value)
+    except ValidationError as error:
+        raise BadMessageError(BadReason.INVALID_FIELD, _describe(error, model)) from None
+
+
+def _takes(topic: str) -> str:
+    return ", ".join(type_name(model) for model in TOPIC_EVENTS[topic])
+
+
+def _json_kind(value: object) -> str:
+    if value is None:
+        return "null"
+    return {bool: "boolean", int: "number", float: "number", str: "string", list: "array"}[type(value)]

@@ -1,0 +1,102 @@
+"""What only this pipeline writes: subject events, held events and the headers of dead letters."""
+
+from typing import Any
+
+import orjson
+
+from schemas.base import Instant, Model
+from schemas.inbound import AnyEvent
+from schemas.orders import Role
+
+
+class Routing(Model):
+    """Where an event came from: coordinates of the inbound message and the broker's append time."""
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: Instant
+    sha256: str
+    """Of the inbound message's value, hex."""
+    role: Role = Role.SUBJECT
+    """As whom the event names the subject: themselves, or a person whom their order protects."""
+    match: str = "direct"
+    """How the subject was found: `direct` by the message, else the kind of identifier; `look-alike` plates
+    need a person's check."""
+
+
+class SubjectEvent(Model):
+    """A message of `subject-events`, keyed by `subject_id`: one event, on its way to one subject's row."""
+
+    subject_id: str
+    routing: Routing
+    event: AnyEvent
+
+
+def encode_subject_event(subject_id: str, routing: Routing, value: bytes) -> bytes:
+    """The wire form of a SubjectEvent around the inbound value, which is carried unchanged."""
+    return orjson.dumps(
+        {
+            "subject_id": subject_id,
+            "routing": routing.model_dump(mode="json"),
+            "event": orjson.Fragment(value.strip()),
+        }
+    )
+
+
+class Held(Model):
+    """A message of `unresolved`: an event that names nobody whom an order is known for, yet.
+
+    Keyed by a hash of the event id; a null value says that it has been driven on.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    appended_at: Instant
+    sha256: str
+    event: AnyEvent
+
+
+def encode_held(topic: str, partition: int, offset: int, appended_at: str, sha256: str, value: bytes) -> bytes:
+    return orjson.dumps(
+        {
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+            "appended_at": appended_at,
+            "sha256": sha256,
+            "event": orjson.Fragment(value.strip()),
+        }
+    )
+
+
+class DeadLetterHeaders(Model):
+    """The Kafka headers of a dead letter; its value is the original bytes, its key a hash of ours."""
+
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    appended_at: Instant
+    original_key: str | None = None
+    """Hex of the original key."""
+
+    def to_kafka(self) -> list[tuple[str, bytes]]:
+        """Headers `bw-<field>`, UTF-8."""
+        fields = self.model_dump(mode="json", exclude_none=True)
+        return [(f"bw-{name.replace('_', '-')}", str(value).encode()) for name, value in fields.items()]
+
+    @classmethod
+    def from_kafka(cls, headers: list[tuple[str, bytes]]) -> "DeadLetterHeaders":
+        """Raises pydantic.ValidationError when a header is missing or unreadable."""
+        fields: dict[str, Any] = {
+            name.removeprefix("bw-").replace("-", "_"): value.decode()
+            for name, value in headers
+            if name.startswith("bw-")
+        }
+        for number in ("partition", "offset"):
+            if number in fields:
+                fields[number] = int(fields[number])
+        return cls.model_validate(fields)

@@ -1,0 +1,107 @@
+"""Assess: the one agent that owns subjects' rows. It decodes, calls the core, writes the row, sends effects."""
+
+import hashlib
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from schemas.inbound import BadMessageError, BadReason
+from schemas.internal import SubjectEvent
+from schemas.orders import IdentifierRecord
+from streams import dead_letters, metrics
+from streams.core.assess import decide
+from streams.core.effects import Effects
+from streams.core.policy import Policy
+from streams.core.records import Records
+from streams.core.resolve import EXERCISE
+from streams.core.state import ROW_LIMIT_BYTES, SubjectState
+from streams.dead_letters import Origin
+
+log = structlog.get_logger()
+
+
+def identifier_key(record: IdentifierRecord) -> bytes:
+    """A hash: what names a protected person must not stand in a key."""
+    return (
+        hashlib.sha256(
+            "\x1f".join((record.kind, record.value, record.subject_id, record.order_id, record.role)).encode()
+        )
+        .hexdigest()
+        .encode()
+    )
+
+
+def load(raw: bytes | None, subject_id: str) -> SubjectState:
+    """The row as it was written, or a new one."""
+    if raw is None:
+        return SubjectState(subject_id=subject_id, exercise=subject_id.startswith(EXERCISE))
+    return SubjectState.model_validate_json(raw)
+
+
+def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any) -> None:
+    """Register the agent of `subject-events` over the two tables."""
+    events = app.raw_topic("subject-events")
+    letters = app.raw_topic("dead-letters")
+    outputs = {name: app.raw_topic(name) for name in ("identifiers", "audit", "alerts", "arrest-tasks")}
+
+    async def send(effects: Effects) -> None:
+        for record in effects.identifiers:
+            await outputs["identifiers"].send(key=identifier_key(record), value=record.model_dump_json().encode())
+        for name, key, models in (
+            ("audit", "subject_id", effects.audits),
+            ("alerts", "alert_id", effects.alerts),
+            ("arrest-tasks", "task_id", effects.tasks),
+        ):
+            for model in models:
+                await outputs[name].send(
+                    key=str(getattr(model, key)).encode(), value=model.model_dump_json().encode()
+                )
+                metrics.EFFECTS.labels(name).inc()
+
+    async def assess_one(message: Any) -> None:
+        appended_at = datetime.fromtimestamp(message.timestamp, tz=UTC)
+        origin = Origin("subject-events", message.partition, message.offset, appended_at)
+        try:
+            incoming = SubjectEvent.model_validate_json(message.value or b"")
+        except ValidationError:
+            # Only we write this topic; whatever else gets here is kept and shown, not guessed at.
+            error = BadMessageError(BadReason.INVALID_FIELD, "not a subject event; only ingest writes this topic")
+            metrics.DEAD_LETTERS.labels(origin.topic, error.reason).inc()
+            headers = dead_letters.headers(origin, error, message.key)
+            await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
+            return
+        subject = incoming.subject_id
+        state = load(subjects.get(subject.encode()), subject)
+        committed = app.committed.get((message.topic, message.partition), 0)
+        effects = decide(
+            state,
+            Records(subject, records, set(state.hours)),
+            incoming,
+            policy,
+            appended_at,
+            message.offset,
+            committed,
+        )
+        row = state.model_dump_json(exclude_defaults=True).encode()
+        assert len(row) <= ROW_LIMIT_BYTES, f"a row of {len(row)} bytes outgrew its bound"
+        metrics.ROW_BYTES.observe(len(row))
+        subjects[subject.encode()] = row
+        await send(effects)
+        if effects:
+            metrics.EVENT_SECONDS.observe(max(0.0, time.time() - incoming.routing.appended_at.timestamp()))
+        if effects.commit_now:
+            await app.commit({message.topic})
+
+    async def assess(stream: Any) -> None:
+        async for received in stream.events():
+            try:
+                await assess_one(received.message)
+            except Exception as fault:
+                log.exception("assess_failed", partition=received.message.partition, offset=received.message.offset)
+                await app.fault(fault)
+                raise
+
+    app.agent(events, name="assess", concurrency=1)(assess)

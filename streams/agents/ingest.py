@@ -1,0 +1,95 @@
+"""Ingest: every inbound message becomes a subject event, a held event, or a dead letter."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from schemas.base import Event, format_time
+from schemas.inbound import BadMessageError, BadReason, decode
+from schemas.internal import Routing, encode_held, encode_subject_event
+from schemas.reports import BreachReport, SourceHeartbeat
+from streams import dead_letters, metrics
+from streams.core.effects import cause_id
+from streams.core.resolve import direct_subject, resolve
+from streams.dead_letters import Origin
+from streams.identifiers import IndexReader
+
+log = structlog.get_logger()
+
+INGESTED = ("orders", "breach-reports", "sightings", "custody-events", "task-updates", "source-heartbeats")
+
+
+def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
+    """Register the agent of the inbound topic `name`."""
+    subject_events = app.raw_topic("subject-events")
+    unresolved = app.raw_topic("unresolved")
+    letters = app.raw_topic("dead-letters")
+    alerts = app.raw_topic("alerts")
+
+    async def dead_letter(origin: Origin, message: Any, error: BadMessageError) -> None:
+        metrics.DEAD_LETTERS.labels(name, error.reason).inc()
+        log.warning("dead_letter", reason=error.reason, message=str(origin), detail=error.detail)
+        headers = dead_letters.headers(origin, error, message.key)
+        await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
+        await alert(origin, error)
+
+    async def alert(origin: Origin, error: BadMessageError) -> None:
+        raised = dead_letters.alert(origin, error)
+        if raised is not None:
+            await alerts.send(key=raised.alert_id.encode(), value=raised.model_dump_json().encode())
+
+    async def forward(origin: Origin, value: bytes, event: Event) -> str:
+        if isinstance(event, SourceHeartbeat):
+            return "heartbeat"
+        if direct_subject(event) is None:
+            await index.confirm_fresh(origin.appended_at.timestamp())
+        sha256 = hashlib.sha256(value).hexdigest()
+        targets = resolve(event, index.index)
+        for target in targets:
+            routing = Routing(
+                topic=origin.topic,
+                partition=origin.partition,
+                offset=origin.offset,
+                appended_at=origin.appended_at,
+                sha256=sha256,
+                role=target.role,
+                match=target.match,
+            )
+            subject = target.subject_id
+            await subject_events.send(key=subject.encode(), value=encode_subject_event(subject, routing, value))
+        if targets:
+            return "resolved"
+        held = encode_held(
+            origin.topic, origin.partition, origin.offset, format_time(origin.appended_at), sha256, value
+        )
+        await unresolved.send(key=cause_id("held", event.event_id).encode(), value=held)
+        if isinstance(event, BreachReport):
+            detail = "the report is held and goes on when its order or identifier arrives"
+            await alert(origin, BadMessageError(BadReason.UNKNOWN_SUBJECT, detail))
+        return "unresolved"
+
+    async def ingest(stream: Any) -> None:
+        async for received in stream.events():
+            message = received.message
+            origin = Origin(
+                name, message.partition, message.offset, datetime.fromtimestamp(message.timestamp, tz=UTC)
+            )
+            try:
+                try:
+                    event = decode(name, message.value, app.settings.max_message_bytes)
+                except BadMessageError as error:
+                    await dead_letter(origin, message, error)
+                    outcome = "dead_letter"
+                else:
+                    outcome = await forward(origin, message.value, event)
+                metrics.EVENTS_IN.labels(name, outcome).inc()
+            except Exception as fault:
+                # Not the data's fault: skipping it would lose it, so the worker ends without a commit.
+                log.exception("ingest_failed", message=str(origin))
+                await app.fault(fault)
+                raise
+
+    ingest.__name__ = f"ingest_{name.replace('-', '_')}"
+    app.agent(app.raw_topic(name), name=ingest.__name__, concurrency=1)(ingest)

@@ -1,0 +1,127 @@
+"""The Faust application: topics, tables, wiring, nothing else."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import faust
+from mode import Service
+
+from streams import transport
+from streams.agents.assess import assess_agent
+from streams.agents.ingest import INGESTED, ingest_agent
+from streams.core.policy import load_policy
+from streams.identifiers import IndexReader
+from streams.kafka.admin import bootstrap
+from streams.kafka.topics import full_name, topic_specs
+from streams.settings import Settings
+from streams.unresolved import Redrive
+
+# Above the largest inbound message that the broker takes, with its routing around it.
+MAX_REQUEST_BYTES = 2_500_000
+
+# The types alone leave the app's JSON codec in place: bytes that are not JSON would kill the stream.
+_RAW = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+
+
+class App(faust.App):
+    """A Faust app whose commits wait for its sends (`streams.transport`)."""
+
+    def __init__(self, settings: Settings, name: str, **options: Any) -> None:
+        self.settings = settings
+        self.sends = transport.Sends()
+        self.committed: dict[tuple[str, int], int] = {}
+        self.partition_count = {spec.name: spec.partitions for spec in topic_specs(settings)}
+        super().__init__(name, **options)
+
+    def _new_transport(self) -> Any:
+        return transport.Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> Any:
+        return transport.Transport(self.conf.broker_producer, self)
+
+    def raw_topic(self, name: str) -> Any:
+        """A topic of ours as bytes: agents validate, so that no decode error can kill a stream."""
+        full = full_name(self.settings, name)
+        return self.topic(full, partitions=self.partition_count[full], allow_empty=True, **_RAW)
+
+    def bytes_table(self, name: str) -> Any:
+        """A table of bytes by bytes on the changelog that the topic list declares."""
+        full = full_name(self.settings, f"breachwatch-{name}-changelog")
+        partitions = self.partition_count[full]
+        changelog = self.topic(full, partitions=partitions, compacting=True, allow_empty=True, **_RAW)
+        return self.Table(
+            name, partitions=partitions, changelog_topic=changelog, help=name, key_type=bytes, value_type=bytes
+        )
+
+    async def fault(self, error: BaseException) -> None:
+        """A fault of our own: nothing is committed any more, and the process ends for another to take over."""
+        self.sends.poison(error)
+        await self.crash(error)
+
+
+def create_app(settings: Settings, worker_id: str) -> App:
+    """The application of one worker; `worker_id` names its local store and its place in the group."""
+    store = Path(settings.data_dir) / "workers" / worker_id
+    store.mkdir(parents=True, exist_ok=True)
+    servers = bootstrap(settings)
+    app = App(
+        settings,
+        f"{settings.topic_prefix}breachwatch",
+        broker=";".join(f"kafka://{server}" for server in servers.split(",")),
+        datadir=str(store),
+        store=settings.table_store,
+        # Named here because Faust's defaults do less than they seem to (8 partitions, replication 1, a commit
+        # every 10,000 events, topics made by the leader, a web server on all addresses that shows tables).
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=max(part for part in {spec.partitions for spec in topic_specs(settings)}),
+        topic_replication_factor=topic_specs(settings)[0].replication,
+        table_standby_replicas=0,
+        web_enabled=False,
+        processing_guarantee="at_least_once",
+        broker_commit_interval=settings.commit_interval_s,
+        broker_commit_every=1_000_000,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_max_poll_interval=300.0,
+        broker_request_timeout=max(90.0, settings.session_timeout_s * 2),
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=MAX_REQUEST_BYTES,
+        producer_acks=-1,
+        producer_linger=0,
+        producer_max_request_size=MAX_REQUEST_BYTES,
+        producer_request_timeout=settings.send_timeout_s,
+        stream_wait_empty=True,
+        stream_recovery_delay=0.0,
+        worker_redirect_stdouts=False,
+    )
+    policy = load_policy(settings.policy_file)
+    index = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
+    subjects, records = app.bytes_table("subjects"), app.bytes_table("records")
+    assess_agent(app, policy, subjects, records)
+    for name in INGESTED:
+        ingest_agent(app, name, index)
+    redrive = Redrive(app, servers, index)
+
+    @app.service
+    class IndexService(Service):
+        """The identifier index and the re-drive live as long as the worker."""
+
+        async def on_start(self) -> None:
+            await index.start()
+            await redrive.start()
+
+        async def on_stop(self) -> None:
+            await redrive.stop()
+            await index.stop()
+
+        @Service.task
+        async def _watch(self) -> None:
+            """A reader that has died must not leave a worker that only looks alive."""
+            readers = [task for task in (index.task, redrive.task) if task is not None]
+            done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
+            if not self.should_stop:
+                await app.fault(done.pop().exception() or RuntimeError("a reader ended"))
+
+    return app

@@ -1,0 +1,87 @@
+"""The `breachwatch` command.
+
+A command is one line of ``COMMANDS`` and one module, which holds either ``app``, a typer.Typer with
+subcommands, or ``command``, a function that typer makes a command of. Only the module of the command that
+is run is imported, so that help is quick. A BreachwatchError ends any command with its text and exit code 1.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from streams.errors import BreachwatchError
+
+if TYPE_CHECKING:
+    from streams.settings import Settings
+
+# name: (module, help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "kafka": ("streams.cli.kafka", "Run a local Apache Kafka for development."),
+    "worker": ("streams.cli.worker", "Run one worker: ingest and assess."),
+    "gate": ("streams.cli.gate", "Run one gate: filter the plate-read feed."),
+    "topics": ("streams.cli.topics", "Plan, apply and check the topics of the pipeline."),
+}
+
+
+def load_settings(**given: Any) -> "Settings":
+    """The settings from the environment, with those ``given`` that are not None in their place.
+
+    Raises BreachwatchError that names each variable that is wrong.
+    """
+    from pydantic import ValidationError
+
+    from streams.settings import Settings
+
+    try:
+        return Settings(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as error:
+        lines = [f"BREACHWATCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise BreachwatchError("the settings are not valid:\n" + "\n".join(lines)) from error
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("breachwatch"))
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Turn breaches of Stalking Protection Orders into prioritised arrest tasks, on Apache Kafka."""
+
+
+def _unloaded() -> None:
+    """Stands for a command that is only listed."""
+
+
+def build(chosen: str | None) -> typer.Typer:
+    """The application, with every command listed and only ``chosen`` loaded."""
+    app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(_root)
+    for name, (module_name, help_text) in COMMANDS.items():
+        if name != chosen:
+            app.command(name, help=help_text)(_unloaded)
+            continue
+        module = import_module(module_name)
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, help=help_text)
+        else:
+            app.command(name)(module.command)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line ``argv``, without the program's name; always raises SystemExit."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    try:
+        build(chosen)(arguments, prog_name="breachwatch")
+    except BreachwatchError as error:
+        typer.echo(f"breachwatch: {error}", err=True)
+        raise SystemExit(1) from None

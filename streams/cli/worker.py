@@ -1,0 +1,29 @@
+"""`breachwatch worker`: one worker process, with the ingest and assess agents."""
+
+import typer
+
+from streams.cli import load_settings
+from streams.errors import BreachwatchError
+
+
+def command(
+    name: str = typer.Option("worker-1", help="Names this worker's local store; one name, one process."),
+) -> None:
+    """Run one worker until it is told to stop; refuses to start when a topic is not as it must be."""
+    import faust
+
+    from streams.app import create_app
+    from streams.kafka import admin
+    from streams.logs import configure_logging
+
+    settings = load_settings()
+    problems = admin.check(settings)
+    if problems:
+        raise BreachwatchError(
+            "the worker does not start:\n"
+            + "\n".join(str(problem) for problem in problems)
+            + "\nsee `breachwatch topics plan`, then `breachwatch topics apply`"
+        )
+    configure_logging()
+    app = create_app(settings, name)
+    faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

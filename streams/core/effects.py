@@ -1,0 +1,30 @@
+"""What a decision sends, and the ids that its effects have for ever."""
+
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+from schemas.orders import IdentifierRecord
+from schemas.tasks import Alert, ArrestTask, AuditEntry
+
+# RFC 9562 version 5: an id is a hash of its cause, so that the same cause sent twice is one thing to a reader.
+_NAMESPACE = UUID("6f2d5b0e-5d0c-4d8c-9d52-0b8a3c1c7f10")
+
+
+def cause_id(*cause: str) -> str:
+    """The id of what these causes, together, bring about."""
+    return str(uuid5(_NAMESPACE, "\x1f".join(cause)))
+
+
+@dataclass
+class Effects:
+    """What is sent after the row is written. Tasks are snapshots: the newest per id wins."""
+
+    identifiers: list[IdentifierRecord] = field(default_factory=list)
+    audits: list[AuditEntry] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    tasks: list[ArrestTask] = field(default_factory=list)
+    commit_now: bool = False
+    """The outbox is long: commit before the next event, so that it can be emptied."""
+
+    def __bool__(self) -> bool:
+        return bool(self.identifiers or self.audits or self.alerts or self.tasks)

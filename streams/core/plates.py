@@ -1,0 +1,44 @@
+"""Number plates of the United Kingdom: one spelling for each plate, and look-alikes of a misread.
+
+O and 0, I and 1 are one glyph in the prescribed font, so the position in the plate's format says which is
+meant: `BDI5DLO` is BD15 DLO. Other confusions (8/B, 5/S, 2/Z, D/0) are look-alikes, for a person to check.
+Formats: current AA99 AAA (since 2001), prefix A999 AAA (1983 to 2001), suffix AAA 999A (1963 to 1983); other
+formats (dateless, Northern Ireland, diplomatic, foreign) keep the spelling that was read.
+"""
+
+import re
+
+_SEPARATORS = re.compile(r"[\s.\-]+")
+_LETTER = {"0": "O", "1": "I"}
+_DIGIT = {"O": "0", "I": "1"}
+_SHAPES = [
+    "AA99AAA",
+    *(f"A{'9' * digits}AAA" for digits in (1, 2, 3)),
+    *(f"AAA{'9' * digits}A" for digits in (1, 2, 3)),
+]
+_LOOK_ALIKE = str.maketrans({"0": "O", "D": "O", "Q": "O", "1": "I", "8": "B", "5": "S", "2": "Z"})
+
+
+def bare(vrm: str) -> str:
+    """Upper case, without spaces, dots and hyphens."""
+    return _SEPARATORS.sub("", vrm).upper()
+
+
+def canonical(vrm: str) -> str:
+    """The plate as its format spells it; as it was read where no format fits."""
+    plate = bare(vrm)
+    for shape in _SHAPES:
+        if len(shape) == len(plate):
+            spelt = "".join(
+                (_LETTER if kind == "A" else _DIGIT).get(char, char) for char, kind in zip(plate, shape, strict=True)
+            )
+            if all(
+                char.isalpha() if kind == "A" else char.isdigit() for char, kind in zip(spelt, shape, strict=True)
+            ):
+                return spelt
+    return plate
+
+
+def skeleton(vrm: str) -> str:
+    """What plates that cameras confuse have in common."""
+    return bare(vrm).translate(_LOOK_ALIKE)

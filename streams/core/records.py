@@ -1,0 +1,163 @@
+"""What is kept beside a subject's row, because it would outgrow it: evidence by minute, and order versions.
+
+Keys are `<subject>|e|<minute>` (minutes since 1970) and `<subject>|o|<order>|<version>`. A minute holds at
+most some sixty fixes of a tag, about 15 KB, which is what one more fix costs in the changelog.
+"""
+
+from collections.abc import Iterator, MutableMapping
+from datetime import datetime
+from functools import lru_cache
+
+from pydantic import TypeAdapter
+
+from schemas.base import Model, Position
+from schemas.orders import ExclusionZone, OrderData, Term
+from streams.core.zones import Zone, prepare
+
+MINUTE_S = 60
+
+
+class Observation(Model):
+    """One event that may show a breach: a fix, read, officer sighting, adjudicated face match or report."""
+
+    id: str
+    """The event's id: source and id."""
+    type: str
+    at: datetime
+    track: str
+    """What moves: `tag:<device>`, `plate:<plate>`, `officer`, `face`; `report` does not move."""
+    position: Position | None = None
+    match: str = "direct"
+    nature: str | None = None
+    order_id: str | None = None
+    protects: str | None = None
+    topic: str
+    partition: int
+    offset: int
+    sha256: str
+
+
+_SLICE: TypeAdapter[list[Observation]] = TypeAdapter(list[Observation])
+
+
+def _minute(at: datetime) -> int:
+    return int(at.timestamp()) // MINUTE_S
+
+
+class Records:
+    """One subject's records over a byte table (a Faust table, or a dict in tests).
+
+    `hours` is the row's own list of hours that hold evidence: the table cannot be searched by prefix.
+    Decoded slices and orders are kept for the life of this object; changes are written at once.
+    """
+
+    def __init__(self, subject_id: str, table: MutableMapping[bytes, bytes], hours: set[int]) -> None:
+        self._subject = subject_id
+        self._table = table
+        self.hours = hours
+        self._slices: dict[int, list[Observation]] = {}
+
+    def _key(self, minute: int) -> bytes:
+        return f"{self._subject}|e|{minute}".encode()
+
+    def _order_key(self, order_id: str, version: int) -> bytes:
+        return f"{self._subject}|o|{order_id}|{version}".encode()
+
+    def _slice(self, minute: int) -> list[Observation]:
+        if minute // 60 not in self.hours:
+            return []
+        if minute not in self._slices:
+            raw = self._table.get(self._key(minute))
+            self._slices[minute] = _SLICE.validate_json(raw) if raw else []
+        return self._slices[minute]
+
+    def add(self, observation: Observation) -> bool:
+        """Keep it; False if its id is already kept, which is how a duplicate is known."""
+        minute = _minute(observation.at)
+        present = self._slice(minute)
+        if any(known.id == observation.id for known in present):
+            return False
+        self.hours.add(minute // 60)
+        self._write(minute, sorted([*present, observation], key=lambda o: (o.at, o.id)))
+        return True
+
+    def remove(self, observation: Observation) -> None:
+        """Forget one observation (its source has taken it back)."""
+        minute = _minute(observation.at)
+        self._write(minute, [kept for kept in self._slice(minute) if kept.id != observation.id])
+
+    def _write(self, minute: int, observations: list[Observation]) -> None:
+        self._slices[minute] = observations
+        self._table[self._key(minute)] = _SLICE.dump_json(observations, exclude_defaults=True)
+
+    def rewrite(self, at: datetime) -> None:
+        """Write the slice again as it is: a replay may find it in the local store but not in the changelog."""
+        minute = _minute(at)
+        if self._slice(minute):
+            self._write(minute, self._slice(minute))
+
+    def all(self) -> Iterator[Observation]:
+        """Everything kept, by time."""
+        for hour in sorted(self.hours):
+            for minute in range(hour * 60, hour * 60 + 60):
+                yield from self._slice(minute)
+
+    def find(self, event_id: str) -> Observation | None:
+        return next((kept for kept in self.all() if kept.id == event_id), None)
+
+    def after(self, at: datetime, end: datetime) -> Iterator[Observation]:
+        """Those from `at` on, by time, up to the minute of `end`."""
+        for minute in range(_minute(at), _minute(end) + 1):
+            yield from (kept for kept in self._slice(minute) if kept.at >= at)
+
+    def before(self, at: datetime) -> Iterator[Observation]:
+        """Those up to `at`, newest first, as far back as there is any."""
+        if not self.hours:
+            return
+        for minute in range(_minute(at), min(self.hours) * 60 - 1, -1):
+            yield from (kept for kept in reversed(self._slice(minute)) if kept.at <= at)
+
+    def expire(self, before: datetime) -> int:
+        """Drop whole hours that ended before `before`; the number of minutes dropped."""
+        dropped = 0
+        for hour in [h for h in self.hours if (h + 1) * 3600 <= before.timestamp()]:
+            for minute in range(hour * 60, hour * 60 + 60):
+                if self._table.get(self._key(minute)) is not None:
+                    del self._table[self._key(minute)]
+                    dropped += 1
+                self._slices.pop(minute, None)
+            self.hours.discard(hour)
+        return dropped
+
+    def put_order(self, order: OrderData) -> None:
+        self._table[self._order_key(order.order_id, order.version)] = order.model_dump_json(
+            exclude_none=True
+        ).encode()
+
+    def order(self, order_id: str, version: int) -> "KeptOrder":
+        """The order version that the row says is kept; KeyError means the table and the row disagree."""
+        raw = self._table.get(self._order_key(order_id, version))
+        if raw is None:
+            raise KeyError(f"{order_id} version {version}")
+        return _kept_order(raw)
+
+
+class KeptOrder:
+    """An order version, decoded once, with its zones prepared once."""
+
+    def __init__(self, data: OrderData) -> None:
+        self.data = data
+        self.terms: dict[str, Term] = {term.term_id: term for term in data.terms}
+        self._zones: dict[str, Zone] = {}
+
+    def zone(self, term: ExclusionZone) -> Zone:
+        zone = self._zones.get(term.term_id)
+        if zone is None:
+            zone = self._zones[term.term_id] = prepare(term.area)
+        return zone
+
+
+# One process sees the same few orders at each fix of a tag; decoding a large one takes milliseconds.
+@lru_cache(maxsize=20_000)
+def _kept_order(raw: bytes) -> KeptOrder:
+    return KeptOrder(OrderData.model_validate_json(raw))

@@ -1,0 +1,135 @@
+"""A subject's row: everything that assess knows of one subject but the records beside it.
+
+It is read and written whole, as JSON, and stays under ROW_LIMIT_BYTES. What makes it small: orders as
+references (their text is in the records), breaches as facts bounded in number, an outbox that is emptied as
+commits go by.
+"""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.base import Model
+from schemas.orders import IdentifierRecord, Service
+from schemas.tasks import Alert, AuditEntry, Certainty, EvidenceRef, HistoryEntry, LastSeen, TaskState
+from streams.core.visits import Track
+
+ROW_LIMIT_BYTES = 64_000
+# 40 breaches of about 700 bytes are half of the row. Those of closed tasks leave first, then the oldest of the
+# open task; the log keeps them all and `breach_count` goes on counting.
+MAX_BREACHES = 40
+# Ids of orders, services, updates and the like (evidence is known by its record). A repeat that comes later
+# than a hundred others has the same effect ids, so readers still see it once.
+MAX_KNOWN_IDS = 100
+MAX_HISTORY = 20
+MAX_TASKS = 4
+MAX_QUIET = 30
+# Entries of about 1 KB, of events within one commit interval; a longer outbox asks for a commit at once.
+MAX_OUTBOX = 12
+
+
+class _Part(BaseModel):
+    """A mutable part of the row: assess owns its draft until it is written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class VersionRef(Model):
+    """A version of an order that the records hold."""
+
+    version: int
+    effective_from: datetime
+    expires_at: datetime | None
+    recorded_at: datetime
+
+
+class OrderRef(_Part):
+    """An order on the subject: its versions, services and end; the text of each version is in the records."""
+
+    order_id: str
+    versions: list[VersionRef] = []
+    services: dict[int, Service] = {}
+    in_court: bool = False
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    superseded_at: datetime | None = None
+
+
+class BreachFact(_Part):
+    """A breach as a fact: which event breached which term, how certain. Identity is fixed once opened."""
+
+    breach_id: str
+    order_id: str
+    order_version: int
+    term_id: str | None
+    term_kind: str
+    protects: list[str]
+    certainty: Certainty
+    track: str
+    began_at: datetime
+    ended_at: datetime | None
+    opened_by: EvidenceRef
+    evidence_count: int = 1
+    flaps: int = 0
+    task_id: str | None = None
+    fresh: bool = False
+    """It reached us while it was news (policy `fresh_s`)."""
+    stale: bool = False
+    """It reached us too late to send a car to its place (policy `stale_after_s`)."""
+    flags: list[str] = []
+
+
+class TaskRow(_Part):
+    """The subject's task, without what is derived when it is sent."""
+
+    task_id: str
+    revision: int = 0
+    state: TaskState
+    opened_at: datetime
+    updated_at: datetime
+    deadline: datetime
+    grade: str
+    breach_count: int = 0
+    arrested_at: datetime | None = None
+    assigned_to: str | None = None
+    outcome: str | None = None
+    last_seen_sent_at: datetime | None = None
+    history: list[HistoryEntry] = []
+    traceparent: str | None = None
+
+
+class OutboxEntry(_Part):
+    """The effects of one subject event that may not be committed yet: what a replay of it sends again."""
+
+    offset: int
+    event_id: str
+    alerts: list[Alert] = []
+    audits: list[AuditEntry] = []
+    identifiers: list[IdentifierRecord] = []
+    tasks: list[str] = []
+    """Ids: a replay sends the task as it now stands, since an older snapshot must not follow a newer one."""
+
+
+class SubjectState(_Part):
+    """The row."""
+
+    subject_id: str
+    exercise: bool = False
+    revision: int = 0
+    now: datetime | None = None
+    """The newest append time applied: decisions use this, never a clock of their own."""
+    orders: dict[str, OrderRef] = {}
+    hours: list[int] = []
+    """Hours since 1970 that have evidence in the records."""
+    devices: dict[str, tuple[datetime, str]] = {}
+    """What moves -> time and event id of its newest observation."""
+    tracks: dict[str, Track] = {}
+    """`order|term|device` -> the automaton, kept only while it is not plainly outside."""
+    breaches: list[BreachFact] = []
+    tasks: list[TaskRow] = []
+    last_seen: LastSeen | None = None
+    known: dict[str, int] = {}
+    """Event id -> offset in subject-events, newest last."""
+    quiet: dict[str, tuple[int, int]] = {}
+    """Negative decision -> (hour, how often in it): repeated ones are one audit entry an hour."""
+    outbox: list[OutboxEntry] = []

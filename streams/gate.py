@@ -1,0 +1,233 @@
+"""The gate: of the whole plate-read feed, only what may concern an order goes on to `sightings`.
+
+It polls `anpr-reads` in batches, looks each plate up in the identifier index, forwards matches and look-alikes
+unchanged, and counts and forgets the rest. Offsets are committed only after Kafka has acknowledged what was
+forwarded, and trail by the look-back: an order published at the same moment as a read has its identifiers a
+little later than the read, so reads on no order are remembered for that long, and a crash reads them again.
+"""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+
+from schemas.inbound import BadMessageError, decode
+from schemas.orders import IdentifierKind, IdentifierRecord
+from streams import dead_letters, metrics
+from streams.core.plates import skeleton
+from streams.dead_letters import Origin
+from streams.identifiers import IndexReader
+from streams.kafka.admin import bootstrap
+from streams.kafka.topics import full_name
+from streams.settings import Settings
+
+log = structlog.get_logger()
+
+TOPIC = "anpr-reads"
+
+
+def plate_of(value: bytes | None) -> str | None:
+    """The plate of what looks like a read, cheaply; None when only `decode` can say what it is."""
+    try:
+        body = orjson.loads(value or b"")
+        plate = body["data"]["vrm"]
+        return plate if body["type"] == "plate_read" and isinstance(plate, str) else None
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+
+
+@dataclass
+class LookBack:
+    """Reads on no order, of the last `seconds`, by what their plates look like; and where each partition may
+    be committed to."""
+
+    seconds: float
+    _reads: deque[tuple[float, str, TopicPartition, int, bytes]] = field(default_factory=deque)
+    _by_skeleton: dict[str, list[tuple[TopicPartition, int, bytes]]] = field(default_factory=dict)
+    _position: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def seen(self, partition: TopicPartition, next_offset: int) -> None:
+        self._position[partition] = next_offset
+
+    def remember(self, now: float, plate: str, partition: TopicPartition, offset: int, value: bytes) -> None:
+        key = skeleton(plate)
+        self._reads.append((now, key, partition, offset, value))
+        self._by_skeleton.setdefault(key, []).append((partition, offset, value))
+
+    def recall(self, plate: str) -> list[tuple[TopicPartition, int, bytes]]:
+        """The remembered reads that a newly known plate may concern."""
+        return self._by_skeleton.get(skeleton(plate), [])
+
+    def forget(self, now: float) -> None:
+        while self._reads and now - self._reads[0][0] > self.seconds:
+            _, key, *_ = self._reads.popleft()
+            reads = self._by_skeleton[key]
+            reads.pop(0)
+            if not reads:
+                del self._by_skeleton[key]
+
+    def committable(self) -> dict[TopicPartition, int]:
+        """For each partition the offset below which no read is remembered any more."""
+        offsets = dict(self._position)
+        for _, _, partition, offset, _ in self._reads:
+            offsets[partition] = min(offsets.get(partition, offset), offset)
+        return offsets
+
+    def drop(self, partitions: set[TopicPartition]) -> None:
+        """Forget partitions that belong to another gate now."""
+        self._reads = deque(read for read in self._reads if read[2] not in partitions)
+        self._by_skeleton = {}
+        for _, key, partition, offset, value in self._reads:
+            self._by_skeleton.setdefault(key, []).append((partition, offset, value))
+        for partition in partitions:
+            self._position.pop(partition, None)
+
+
+class Gate(ConsumerRebalanceListener):
+    """One gate process. `run` until `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        servers = bootstrap(settings)
+        self._topic = full_name(settings, TOPIC)
+        self._sightings = full_name(settings, "sightings")
+        self._reader = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
+        self._look_back = LookBack(settings.gate_lookback_s)
+        self._late_plates: list[str] = []
+        self._stopping = asyncio.Event()
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=servers,
+            group_id=f"{settings.topic_prefix}breachwatch-gate",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=int(settings.session_timeout_s * 1000),
+            heartbeat_interval_ms=int(settings.session_timeout_s * 250),
+            max_partition_fetch_bytes=2_500_000,
+        )
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=servers,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=2_500_000,
+            request_timeout_ms=int(settings.send_timeout_s * 1000),
+        )
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self._look_back.drop(set(revoked))
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        log.info("gate_partitions", partitions=sorted(tp.partition for tp in assigned))
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Forward until stopped; any fault of ours ends it without a commit."""
+        self._reader.listeners.append(self._on_identifier)
+        async with contextlib.AsyncExitStack() as stack:
+            await self._producer.start()
+            stack.push_async_callback(self._producer.stop)
+            await self._reader.start()
+            stack.push_async_callback(self._reader.stop)
+            await self._consumer.start()
+            stack.push_async_callback(self._consumer.stop)
+            self._consumer.subscribe([self._topic], listener=self)
+            log.info("gate_ready")
+            committed = time.monotonic()
+            while not self._stopping.is_set():
+                batches = await self._consumer.getmany(timeout_ms=200, max_records=self._settings.gate_batch)
+                sends = await self._judge(batches)
+                sends += await self._judge_late()
+                await asyncio.gather(*sends)
+                now = time.monotonic()
+                self._look_back.forget(now)
+                if now - committed >= self._settings.commit_interval_s:
+                    await self._commit()
+                    committed = now
+            await self._commit()
+
+    async def _commit(self) -> None:
+        assigned = self._consumer.assignment()
+        offsets = {tp: offset for tp, offset in self._look_back.committable().items() if tp in assigned}
+        if offsets:
+            await self._consumer.commit(offsets)
+
+    def _on_identifier(self, record: IdentifierRecord) -> None:
+        if record.kind is IdentifierKind.PLATE:
+            self._late_plates.append(record.value)
+
+    async def _judge(self, batches: dict[TopicPartition, list]) -> list[Any]:
+        if not batches:
+            return []
+        # One look for the whole batch: it was all in the log before this moment.
+        await self._reader.confirm_fresh()
+        sends, now, passed, matched = [], time.monotonic(), 0, 0
+        for partition, messages in batches.items():
+            for message in messages:
+                plate = plate_of(message.value)
+                if plate is not None and not self._reader.index.knows_plate(plate):
+                    self._look_back.remember(now, plate, partition, message.offset, message.value)
+                    passed += 1
+                    continue
+                error = _fault_of(message.value, self._settings.max_message_bytes)
+                if error is not None:
+                    sends.append(await self._dead_letter(message, error))
+                else:
+                    matched += 1
+                    sends.append(await self._forward(message.value))
+            self._look_back.seen(partition, messages[-1].offset + 1)
+        metrics.READS.labels("passed").inc(passed)
+        metrics.READS.labels("forwarded").inc(matched)
+        return sends
+
+    async def _judge_late(self) -> list[Any]:
+        """Reads that were on no order when they were judged, and are on one now."""
+        plates, self._late_plates = self._late_plates, []
+        sends = [
+            await self._forward(value)
+            for plate in plates
+            for _, _, value in self._look_back.recall(plate)
+            if _fault_of(value, self._settings.max_message_bytes) is None
+        ]
+        metrics.READS.labels("forwarded_late").inc(len(sends))
+        return sends
+
+    async def _forward(self, value: bytes) -> Any:
+        return await self._producer.send(self._sightings, value, key=None)
+
+    async def _dead_letter(self, message, error: BadMessageError) -> Any:  # type: ignore[no-untyped-def]
+        appended_at = datetime.fromtimestamp(message.timestamp / 1000, tz=UTC)
+        origin = Origin(TOPIC, message.partition, message.offset, appended_at)
+        metrics.READS.labels("dead_letter").inc()
+        metrics.DEAD_LETTERS.labels(TOPIC, error.reason).inc()
+        return await self._producer.send(
+            full_name(self._settings, "dead-letters"),
+            message.value or b"",
+            key=dead_letters.key(origin),
+            headers=dead_letters.headers(origin, error, message.key),
+        )
+
+
+def _fault_of(value: bytes | None, max_bytes: int) -> BadMessageError | None:
+    try:
+        decode(TOPIC, value, max_bytes)
+    except BadMessageError as error:
+        return error
+    return None
+
+
+async def run_gate(settings: Settings) -> None:
+    """Run one gate until SIGTERM or SIGINT."""
+    gate = Gate(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, gate.stop)
+    await gate.run()

@@ -1,0 +1,80 @@
+"""Every knob of a breachwatch process, with its unit; read from the environment.
+
+Each field is set by the variable ``BREACHWATCH_<FIELD>``, for example ``BREACHWATCH_BOOTSTRAP_SERVERS``.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of one process."""
+
+    model_config = SettingsConfigDict(env_prefix="BREACHWATCH_", extra="ignore", frozen=True)
+
+    bootstrap_servers: str | None = Field(
+        default=None,
+        description="host:port[,host:port]; unset means the local Kafka started by `breachwatch kafka start`",
+    )
+    environment: Literal["development", "production"] = Field(
+        default="development",
+        description="partition counts and replication: 4 and 1, or 48 and 3; permanent once tables exist",
+    )
+    replication: int | None = Field(
+        default=None,
+        ge=1,
+        le=9,
+        description="copies of each topic; unset means 1 in development, 3 in production",
+    )
+    topic_prefix: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9_-]{1,40}-)?$",
+        description="put before every topic and group name, so that several pipelines share one cluster",
+    )
+    policy_file: Path | None = Field(
+        default=None, description="the TOML policy of the force; unset means the default that is shipped"
+    )
+    data_dir: Path = Field(
+        default=Path(".breachwatch"),
+        description="local state: the development Kafka and the workers' table stores",
+    )
+    java: str | None = Field(
+        default=None, description="the java to run the local Kafka with; unset means the packaged runtime"
+    )
+
+    freshness_timeout_s: float = Field(
+        default=10.0, gt=0, description="seconds without a confirmed fresh identifier index before it is said"
+    )
+    commit_interval_s: float = Field(
+        default=0.5, gt=0, description="seconds between commits; each waits for every send made before it"
+    )
+    send_timeout_s: float = Field(
+        default=30.0, gt=0, description="seconds a send may stay unacknowledged before the process ends"
+    )
+    session_timeout_s: float = Field(
+        default=30.0, gt=0, description="seconds without a heartbeat after which the group gives partitions away"
+    )
+    table_store: str = Field(
+        default="rocksdb://", description="where tables are kept: `rocksdb://` on disk, or `memory://`"
+    )
+    recovery_timeout_s: float = Field(
+        default=600.0, gt=0, description="seconds a worker may take to recover its tables before it ends"
+    )
+    unresolved_horizon_s: float = Field(
+        default=7 * 86400.0, gt=0, description="seconds that an event nobody is known for waits to be re-driven"
+    )
+    gate_lookback_s: float = Field(
+        default=30.0,
+        ge=0,
+        description="seconds the gate remembers reads on no order, for an order published at the same moment",
+    )
+    gate_batch: int = Field(default=5000, gt=0, description="reads taken from the broker at a time")
+    max_message_bytes: int = Field(
+        default=1_000_000, gt=0, description="bytes of a message value that an ingest agent still parses"
+    )
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="port of /metrics on loopback; 0 means none is served"
+    )

@@ -1,0 +1,98 @@
+"""Faust's Kafka transport with the guarantee that it lacks: no commit before every send has succeeded.
+
+In faust-streaming 0.15.3 `ProducerBuffer.flush()` gives up after 0.1 s without progress and the offsets are
+committed all the same, and a table drops the future of its changelog send. Here every send of the process is
+tracked, the changelog's too, and the one place through which all commits go waits for them. If a send fails,
+or our own code does, nothing is committed any more and the process ends; its successor reads the events again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+
+from streams.errors import BreachwatchError
+
+
+class UnsentError(BreachwatchError):
+    """A send did not succeed, or an agent failed: what was read must be read again."""
+
+
+class Sends:
+    """The sends of one process that Kafka has not acknowledged yet, and the first fault of it."""
+
+    def __init__(self) -> None:
+        self._pending: set[asyncio.Future[Any]] = set()
+        self.fault: BaseException | None = None
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def track(self, send: asyncio.Future[Any]) -> None:
+        self._pending.add(send)
+        send.add_done_callback(self._done)
+
+    def _done(self, send: asyncio.Future[Any]) -> None:
+        self._pending.discard(send)
+        if send.cancelled():
+            self.poison(UnsentError("a send was cancelled"))
+        elif (error := send.exception()) is not None:
+            self.poison(error)
+
+    def poison(self, fault: BaseException) -> None:
+        """From now on every barrier refuses."""
+        self.fault = self.fault or fault
+
+    async def barrier(self, timeout_s: float) -> None:
+        """Wait until every send made before this call has succeeded; raises UnsentError otherwise."""
+        pending = list(self._pending)
+        if pending and self.fault is None:
+            _, late = await asyncio.wait(pending, timeout=timeout_s)
+            if late:
+                self.poison(UnsentError(f"{len(late)} sends were not acknowledged within {timeout_s:g} s"))
+        if self.fault is not None:
+            raise UnsentError(f"not committed: {type(self.fault).__name__}: {self.fault}") from self.fault
+
+
+class Producer(driver.Producer):
+    """Tracks what it sends; idempotent, so that a retry inside the client neither doubles nor reorders."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sends: Sends = self.app.sends
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
+
+    def send_soon(self, fut: Any) -> None:
+        self.sends.track(fut)
+        super().send_soon(fut)
+
+    async def send(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        sent: asyncio.Future[Any] = await super().send(*args, **kwargs)
+        self.sends.track(sent)
+        return sent
+
+
+class Consumer(driver.Consumer):
+    """Commits only behind the barrier."""
+
+    async def _commit(self, offsets: Mapping[Any, int]) -> bool:
+        # The offsets were chosen before this call, and an event is acknowledged only after its agent has made
+        # all its sends: so the barrier covers everything that these offsets promise.
+        try:
+            await self.app.sends.barrier(self.app.settings.send_timeout_s)
+        except UnsentError as error:
+            await self.app.crash(error)
+            return False
+        if not await super()._commit(offsets):
+            return False
+        for tp, offset in offsets.items():
+            self.app.committed[(tp.topic, tp.partition)] = offset
+        return True
+
+
+class Transport(driver.Transport):
+    Consumer = Consumer
+    Producer = Producer

@@ -1,0 +1,62 @@
+"""What the tests share: one real Apache Kafka a session, and a pipeline's own topics on it."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streams.kafka import admin, local
+from streams.kafka.client import connect
+from streams.kafka.topics import topic_specs
+from streams.settings import Settings
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the broker, by its fixtures."""
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.kafka)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Kafka: BREACHWATCH_BOOTSTRAP_SERVERS, or one node started for the session."""
+    given = os.environ.get("BREACHWATCH_BOOTSTRAP_SERVERS")
+    if given:
+        yield given
+        return
+    with local.running(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker.bootstrap_servers
+
+
+@contextmanager
+def _pipeline(bootstrap_servers: str, data_dir: Path) -> Iterator[Settings]:
+    """Settings whose topics exist, under a prefix of their own, for the length of a block."""
+    settings = Settings(
+        bootstrap_servers=bootstrap_servers,
+        topic_prefix=f"t{uuid.uuid4().hex[:8]}-",
+        environment="development",
+        data_dir=data_dir,
+    )
+    admin.apply(admin.plan(settings))
+    yield settings
+    with connect(bootstrap_servers) as client:
+        names = [spec.name for spec in topic_specs(settings)]
+        client.delete_topics(names, raise_errors=False)
+
+
+@pytest.fixture
+def pipeline_settings(kafka: str, tmp_path: Path) -> Iterator[Settings]:
+    """A pipeline of one test: a unique prefix, every topic there and empty."""
+    with _pipeline(kafka, tmp_path / "data") as settings:
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def module_pipeline_settings(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A pipeline that the tests of one module share."""
+    with _pipeline(kafka, tmp_path_factory.mktemp("data")) as settings:
+        yield settings
