@@ -105,9 +105,30 @@ class Circle(Model):
     radius_m: Annotated[float, Field(gt=0, le=200_000)]
 
 
-def _sound_area(area: Polygon | MultiPolygon | Circle) -> Polygon | MultiPolygon | Circle:
+class Corridor(Model):
+    """A strip along a road: its centre line (GeoJSON positions, longitude first) and its half width in metres."""
+
+    type: Literal["Corridor"] = "Corridor"
+    line: Annotated[
+        list[tuple[Annotated[float, Field(ge=-180, le=180)], Annotated[float, Field(ge=-90, le=90)]]],
+        Field(min_length=2, max_length=5000),
+    ]
+    half_width_m: Annotated[float, Field(gt=0, le=5000)]
+
+
+AnyArea = Polygon | MultiPolygon | Circle | Corridor
+
+
+def _sound_area(area: AnyArea) -> AnyArea:
     """Refuse what has no single reading as an area; the message never names a coordinate."""
     if isinstance(area, Circle):
+        return area
+    if isinstance(area, Corridor):
+        longitudes = [point[0] for point in area.line]
+        if max(longitudes) - min(longitudes) > 180:
+            raise ValueError("the corridor crosses the antimeridian: split it there")
+        if len(set(area.line)) < 2:
+            raise ValueError("the corridor's points are all the same")
         return area
     polygons = [area.coordinates] if isinstance(area, Polygon) else area.coordinates
     for rings in polygons:
@@ -124,9 +145,9 @@ def _sound_area(area: Polygon | MultiPolygon | Circle) -> Polygon | MultiPolygon
     return area
 
 
-Area = Annotated[Polygon | MultiPolygon | Circle, Field(discriminator="type"), AfterValidator(_sound_area)]
-"""A GeoJSON polygon or multipolygon (RFC 7946: longitude first, closed rings, not across the antimeridian),
-or a circle, which GeoJSON does not have."""
+Area = Annotated[AnyArea, Field(discriminator="type"), AfterValidator(_sound_area)]
+"""A GeoJSON polygon or multipolygon (RFC 7946: longitude first, closed rings, not across the antimeridian), or
+a circle or a corridor along a road, which GeoJSON does not have."""
 
 
 class Event(Model):
@@ -143,9 +164,7 @@ class Event(Model):
     recordedtime: Instant
     schemaversion: Literal[1] = 1
     exercise: bool = False
-    traceparent: Annotated[
-        str | None, Field(default=None, pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
-    ]
+    traceparent: Annotated[str, Field(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")] | None = None
 
     @property
     def event_id(self) -> str:

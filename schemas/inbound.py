@@ -8,7 +8,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from schemas.base import SCHEMA_VERSION, Event
 from schemas.custody import CustodyEvent
-from schemas.orders import Order, OrderEnded, OrderServed
+from schemas.orders import Order, OrderEnded, OrderServed, OrderStayed, RequirementMet
 from schemas.reports import BreachReport, Retraction, SourceHeartbeat
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
 from schemas.tasks import TaskUpdate
@@ -17,6 +17,8 @@ AnyEvent = Annotated[
     Order
     | OrderServed
     | OrderEnded
+    | OrderStayed
+    | RequirementMet
     | BreachReport
     | Retraction
     | SourceHeartbeat
@@ -31,7 +33,7 @@ AnyEvent = Annotated[
 ]
 
 TOPIC_EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "orders": (Order, OrderServed, OrderEnded, Retraction),
+    "orders": (Order, OrderServed, OrderEnded, OrderStayed, RequirementMet, Retraction),
     "breach-reports": (BreachReport, Retraction),
     "sightings": (PlateRead, TagFix, OfficerSighting, FaceMatch, Adjudication, Retraction),
     "anpr-reads": (PlateRead,),

@@ -1,10 +1,11 @@
 """What only this pipeline writes: subject events, held events and the headers of dead letters."""
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import orjson
+from pydantic import Field
 
-from schemas.base import Instant, Model
+from schemas.base import Event, Instant, Model
 from schemas.inbound import AnyEvent
 from schemas.orders import Role
 
@@ -20,9 +21,18 @@ class Routing(Model):
     """Of the inbound message's value, hex."""
     role: Role = Role.SUBJECT
     """As whom the event names the subject: themselves, or a person whom their order protects."""
+    person_id: str | None = None
+    """The protected person, where the identifier is theirs."""
     match: str = "direct"
     """How the subject was found: `direct` by the message, else the kind of identifier; `look-alike` plates
     need a person's check."""
+
+
+class DeadlineDue(Event):
+    """Wake this subject: something that its row waits for has fallen due at `time`. Only workers send it."""
+
+    type: Literal["deadline_due"]
+    data: dict[str, str] = {}
 
 
 class SubjectEvent(Model):
@@ -30,7 +40,7 @@ class SubjectEvent(Model):
 
     subject_id: str
     routing: Routing
-    event: AnyEvent
+    event: Annotated[AnyEvent | DeadlineDue, Field(discriminator="type")]
 
 
 def encode_subject_event(subject_id: str, routing: Routing, value: bytes) -> bytes:

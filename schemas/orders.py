@@ -17,6 +17,19 @@ class OrderKind(StrEnum):
 
     SPO_FULL = "spo_full"
     SPO_INTERIM = "spo_interim"
+    DAPO = "dapo"
+    DAPN = "dapn"
+    NON_MOLESTATION = "non_molestation"
+    RESTRAINING = "restraining"
+    COURT_BAIL = "court_bail"
+    DVPO = "dvpo"
+    DVPN = "dvpn"
+    OCCUPATION = "occupation"
+    SHPO = "shpo"
+    SRO = "sro"
+    SPO_NI = "spo_ni"
+    POLICE_BAIL = "police_bail"
+    LICENCE = "licence"
 
 
 class IdentifierKind(StrEnum):
@@ -57,17 +70,26 @@ class Respondent(Model):
 
 
 class ProtectedPerson(Model):
-    """Whom the order protects. Name and address stay in this message and the encrypted store behind it."""
+    """Whom the order protects: the victim, and children or family named with them."""
 
     person_id: Identity
+    relation: Literal["victim", "child", "family", "other"] = "victim"
     name: Text | None = None
     address: Text | None = None
+
+
+class CarveOut(Model):
+    """What a term allows: it flags a possible excuse, and never drops an event."""
+
+    kind: Literal["solicitor", "court", "child_contact", "religion", "work", "education", "other"]
+    text: Text | None = None
 
 
 class TermBase(Model):
     """One term of an order, with its own period and locality (SPA 2019 s2(4), s3(3))."""
 
     term_id: Identity
+    carve_outs: Annotated[list[CarveOut], Field(max_length=20)] = []
     text: Narrative | None = None
     valid_from: Instant | None = None
     valid_to: Instant | None = None
@@ -82,21 +104,122 @@ class ExclusionZone(TermBase):
     protects: list[Identity] = []
 
 
+class Buffer(TermBase):
+    """A wider area around a zone: entry warns, and is not a breach."""
+
+    kind: Literal["buffer"]
+    area: Area
+    protects: list[Identity] = []
+
+
+class Distance(TermBase):
+    """Must not come within so many metres of a person whose own device reports where they are."""
+
+    kind: Literal["distance"]
+    metres: Annotated[float, Field(gt=0, le=50_000)]
+    protects: Annotated[list[Identity], Field(min_length=1, max_length=20)]
+
+
 class NoContact(TermBase):
-    """Must not contact the named persons, by any channel unless some are listed."""
+    """Must not contact the named persons, directly or through others, by any channel."""
 
     kind: Literal["no_contact"]
     protects: list[Identity] = []
 
 
-Term = Annotated[ExclusionZone | NoContact, Field(discriminator="kind")]
+class NoSocialMedia(TermBase):
+    """Must not refer to the protected persons on social media, directly or indirectly."""
+
+    kind: Literal["no_social_media"]
+    protects: list[Identity] = []
+
+
+class NoSurveillance(TermBase):
+    """Must not watch, follow, track or record the protected persons by any means."""
+
+    kind: Literal["no_surveillance"]
+    protects: list[Identity] = []
+
+
+class OtherTerm(TermBase):
+    """A prohibition or requirement that no other kind expresses: a person judges it by its text."""
+
+    kind: Literal["other"]
+    text: Narrative
+    protects: list[Identity] = []
+
+
+LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+"""A time of day in Europe/London, HH:MM."""
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Curfew(TermBase):
+    """Must be within the area between two local times (over midnight where `until` is not after `start`)."""
+
+    kind: Literal["curfew"]
+    area: Area
+    start: LocalTime
+    until: LocalTime
+    days: Annotated[list[Weekday], Field(max_length=7)] = []
+    """The days on which the curfew begins; none means every day."""
+    protects: list[Identity] = []
+
+
+class Residence(TermBase):
+    """Must live and sleep at an address; breached on a report that they do not."""
+
+    kind: Literal["residence"]
+    protects: list[Identity] = []
+
+
+class Attend(TermBase):
+    """Must attend each session: breached when one passes without a record of attendance."""
+
+    kind: Literal["attend"]
+    sessions: Annotated[list[Instant], Field(min_length=1, max_length=200)]
+    protects: list[Identity] = []
+
+
+class SignOn(TermBase):
+    """Must sign on at a station on these days, by this local time."""
+
+    kind: Literal["sign_on"]
+    days: Annotated[list[Weekday], Field(min_length=1, max_length=7)]
+    by: LocalTime
+    protects: list[Identity] = []
+
+
+class Surrender(TermBase):
+    """Must hand over devices by a moment."""
+
+    kind: Literal["surrender"]
+    due: Instant
+    protects: list[Identity] = []
+
+
+Term = Annotated[
+    ExclusionZone
+    | Buffer
+    | Distance
+    | NoContact
+    | NoSocialMedia
+    | NoSurveillance
+    | OtherTerm
+    | Curfew
+    | Residence
+    | Attend
+    | SignOn
+    | Surrender,
+    Field(discriminator="kind"),
+]
 
 
 class Service(Model):
-    """Proof that the subject was served with a version of the order."""
+    """Proof that the subject knows of a version of the order: served, told, or in court."""
 
     served_at: Instant
-    method: Literal["personal", "in_court", "post", "substituted"]
+    method: Literal["personal", "in_court", "post", "substituted", "told"]
     reference: Text | None = None
 
 
@@ -124,6 +247,14 @@ class OrderData(Model):
     """None means "until further order" (SPA 2019 s3(1)(b))."""
     respondent: Respondent
     present_in_court: bool = False
+    without_notice: bool = False
+    """Made or tightened without notice: an offence only once the subject is aware (DAA 2021 s39, s45(9))."""
+    power_of_arrest_attached: bool = False
+    """FLA 1996 s47, for occupation orders."""
+    notifies_elsewhere: bool = False
+    """The subject already notifies under another Act or order (SPA 2019 s9, DAA 2021 s41)."""
+    effective_on_end_of: Identity | None = None
+    """Takes effect only when this earlier order ends."""
     service: Service | None = None
     protected_persons: Annotated[list[ProtectedPerson], Field(min_length=1, max_length=50)]
     terms: Annotated[list[Term], Field(min_length=1, max_length=1000)]
@@ -172,8 +303,38 @@ class OrderServed(Event):
 class OrderEndedData(Model):
     order_id: Identity
     subject_id: Identity
-    how: Literal["discharged", "quashed"]
+    how: Literal["discharged", "quashed", "determined", "stated_event"]
     reference: Text
+
+
+class OrderStayedData(Model):
+    order_id: Identity
+    subject_id: Identity
+    until: Instant | None = None
+    """None: until a later message states when the stay ended."""
+    reference: Text
+
+
+class OrderStayed(Event):
+    """A court stayed the order from `time`; an appeal alone changes nothing."""
+
+    type: Literal["order_stayed"]
+    data: OrderStayedData
+
+
+class RequirementMetData(Model):
+    order_id: Identity
+    subject_id: Identity
+    term_id: Identity | None = None
+    """None: the statutory duty to notify name and address (SPA 2019 s9, DAA 2021 s41)."""
+    reference: Text | None = None
+
+
+class RequirementMet(Event):
+    """The subject did what a requirement asks, at `time`: attended, signed on, notified, surrendered."""
+
+    type: Literal["requirement_met"]
+    data: RequirementMetData
 
 
 class OrderEnded(Event):
@@ -193,6 +354,7 @@ class IdentifierRecord(Model):
     value: str
     subject_id: Identity
     role: Role
+    person_id: Identity | None = None
     order_id: Identity
     valid_from: Instant | None = None
     valid_to: Instant | None = None

@@ -11,7 +11,9 @@ from schemas.orders import Identifier
 class BreachReportData(Model):
     """What somebody reports. At least one of `order_id`, `subject_id`, `identifiers` says who is meant."""
 
-    nature: Literal["contact", "entered_zone", "approach", "other"]
+    nature: Literal[
+        "contact", "entered_zone", "approach", "social_media", "surveillance", "not_at_residence", "other"
+    ]
     order_id: Identity | None = None
     subject_id: Identity | None = None
     identifiers: Annotated[list[Identifier], Field(max_length=20)] = []
@@ -21,6 +23,12 @@ class BreachReportData(Model):
     )
     description: Narrative | None = None
     position: Position | None = None
+    force: Text | None = None
+    """The force that took the report, where it is not the owning force."""
+    excuse: Literal["solicitor", "court", "child_contact", "religion", "work", "education", "other"] | None = None
+    """A carve-out that the subject claims or the circumstances suggest."""
+    wishes: Text | None = None
+    """What the protected person wishes; recorded, and never a reason to close or downgrade."""
     reported_by: Literal["protected_person", "police", "staff", "witness", "system"]
 
     @model_validator(mode="after")

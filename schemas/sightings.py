@@ -16,6 +16,7 @@ class PlateReadData(Model):
     camera_id: Identity
     position: Position
     confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    force: Text | None = None
     direction: Text | None = None
     lane: Annotated[int, Field(ge=0, le=20)] | None = None
     images: Annotated[list[Hash], Field(max_length=10)] = []

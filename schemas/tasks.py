@@ -61,6 +61,9 @@ class Breach(Model):
     reason: str
     power: str
     """The power of arrest with its section, or what to consider where none is confirmed."""
+    certified_copy: str | None
+    """Reference of the certified copy of the order, which is evidence of it (SPA 2019 s8)."""
+    proof_of_service: str | None
     evidence: list[EvidenceRef]
     evidence_count: int
     flags: list[str] = []
@@ -86,6 +89,8 @@ class LastSeen(Model):
 
     time: Instant
     position: Position
+    place: str | None = None
+    """The nearest town, for reading out; not evidence."""
     source: str
     event_id: str
     recorded_at: Instant
@@ -115,6 +120,12 @@ class ArrestTask(Model):
     breach_count: int
     last_seen: LastSeen | None
     owning_force: str
+    forces: list[str]
+    """Everybody who must know: the owning force, and each force in whose area an event was."""
+    warnings: list[str]
+    """Officer-safety warnings: weapons, violence, dogs."""
+    court_deadline: Instant | None = None
+    """After an arrest under a power that has a court clock: by when the subject must be before a court."""
     flags: list[str]
     assigned_to: str | None = None
     outcome: str | None = None
@@ -156,12 +167,18 @@ class AuditEntry(Model):
     partition: int
     offset: int
     exercise: bool = False
+    chain_day: str | None = None
+    """The London day of the subject's chain that this entry stands in; None: in no chain."""
+    chain_number: int = 0
+    previous_hash: str | None = None
+    entry_hash: str | None = None
+    """SHA-256 over the entry without this field; the next entry of the chain repeats it."""
 
 
 class TaskUpdateData(Model):
     task_id: Identity
     subject_id: Identity
-    action: Literal["acknowledge", "assign", "en_route", "arrested", "close"]
+    action: Literal["acknowledge", "assign", "en_route", "arrested", "close", "note_wishes"]
     actor: Text
     role: Literal["controller", "supervisor", "officer"]
     assignee: Text | None = None

@@ -10,6 +10,7 @@ from mode import Service
 from streams import transport
 from streams.agents.assess import assess_agent
 from streams.agents.ingest import INGESTED, ingest_agent
+from streams.alarms import AlarmClock, Alarms
 from streams.core.policy import load_policy
 from streams.identifiers import IndexReader
 from streams.kafka.admin import bootstrap
@@ -99,10 +100,16 @@ def create_app(settings: Settings, worker_id: str) -> App:
     policy = load_policy(settings.policy_file)
     index = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     subjects, records = app.bytes_table("subjects"), app.bytes_table("records")
-    assess_agent(app, policy, subjects, records)
+    alarms = Alarms()
+    assess_agent(app, policy, subjects, records, alarms)
     for name in INGESTED:
         ingest_agent(app, name, index)
     redrive = Redrive(app, servers, index)
+    alarm_clock = AlarmClock(app, alarms)
+
+    @subjects.on_recover
+    async def _take_alarms_over(*_: Any) -> None:
+        alarm_clock.load(subjects)
 
     @app.service
     class IndexService(Service):
@@ -111,15 +118,17 @@ def create_app(settings: Settings, worker_id: str) -> App:
         async def on_start(self) -> None:
             await index.start()
             await redrive.start()
+            await alarm_clock.start()
 
         async def on_stop(self) -> None:
+            await alarm_clock.stop()
             await redrive.stop()
             await index.stop()
 
         @Service.task
         async def _watch(self) -> None:
             """A reader that has died must not leave a worker that only looks alive."""
-            readers = [task for task in (index.task, redrive.task) if task is not None]
+            readers = [task for task in (index.task, redrive.task, alarm_clock.task) if task is not None]
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
             if not self.should_stop:
                 await app.fault(done.pop().exception() or RuntimeError("a reader ended"))

@@ -162,6 +162,7 @@ class Redrive:
                     sha256=held.sha256,
                     role=target.role,
                     match=target.match,
+                    person_id=target.person_id,
                 )
                 driven = SubjectEvent(subject_id=target.subject_id, routing=routing, event=held.event)
                 sent = await self._subject_events.send(

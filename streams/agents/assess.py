@@ -12,6 +12,7 @@ from schemas.inbound import BadMessageError, BadReason
 from schemas.internal import SubjectEvent
 from schemas.orders import IdentifierRecord
 from streams import dead_letters, metrics
+from streams.alarms import RETRY_S, Alarms
 from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy
@@ -41,7 +42,7 @@ def load(raw: bytes | None, subject_id: str) -> SubjectState:
     return SubjectState.model_validate_json(raw)
 
 
-def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any) -> None:
+def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: Alarms) -> None:
     """Register the agent of `subject-events` over the two tables."""
     events = app.raw_topic("subject-events")
     letters = app.raw_topic("dead-letters")
@@ -89,6 +90,8 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any) -> None:
         assert len(row) <= ROW_LIMIT_BYTES, f"a row of {len(row)} bytes outgrew its bound"
         metrics.ROW_BYTES.observe(len(row))
         subjects[subject.encode()] = row
+        due = None if state.wake_at is None else state.wake_at.timestamp()
+        alarms.set(subject.encode(), due, not_before=appended_at.timestamp() + RETRY_S)
         await send(effects)
         if effects:
             metrics.EVENT_SECONDS.observe(max(0.0, time.time() - incoming.routing.appended_at.timestamp()))

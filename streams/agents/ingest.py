@@ -56,6 +56,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
                 sha256=sha256,
                 role=target.role,
                 match=target.match,
+                person_id=target.person_id,
             )
             subject = target.subject_id
             await subject_events.send(key=subject.encode(), value=encode_subject_event(subject, routing, value))

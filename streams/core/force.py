@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.base import Position
-from schemas.orders import OrderData, TermBase
+from schemas.orders import OrderData, Term
+from streams.core.kinds import CHECK_THE_POWER, KINDS, LACKING, NO_CONFIRMED_POWER, Needs
 from streams.core.records import KeptOrder, Records
 from streams.core.state import OrderRef, SubjectState, VersionRef
-from streams.core.zones import Placement, prepare
+from streams.core.zones import Placement
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,23 @@ class InForce:
     def data(self) -> OrderData:
         return self.kept.data
 
-    def term_in_force(self, term: TermBase, at: datetime, position: Position | None) -> bool:
-        """A term has its own period (SPA 2019 s3(3)) and, if it says so, its own locality (s2(4))."""
+    @property
+    def name(self) -> str:
+        """`order/version`, as audit entries cite it."""
+        return f"{self.ref.order_id}/{self.data.version}"
+
+    def term_in_force(self, term: Term, at: datetime, position: Position | None) -> bool:
+        """A term has its own period (SPA 2019 s3(3)) and, if it says so, its own locality (s2(4)).
+
+        Near the edge of a locality the term holds: in doubt a person decides.
+        """
         if term.valid_from is not None and at < term.valid_from:
             return False
         if term.valid_to is not None and at >= term.valid_to:
             return False
         if term.locality is not None and position is not None:
-            return prepare(term.locality).place(position, position.accuracy_m or 0.0) is not Placement.OUT
+            locality = self.kept.locality(term)
+            return locality.place(position, position.accuracy_m or 0.0) is not Placement.OUT
         return True
 
 
@@ -42,36 +52,66 @@ def effective_from(order: OrderData) -> datetime:
     return order.effective_from or order.made_at
 
 
-def version_at(ref: OrderRef, at: datetime) -> VersionRef | None:
-    """The version in force at `at`, by effect and not by arrival; None before the first and after the end."""
-    begun = [version for version in ref.versions if version.effective_from <= at]
+def begins(state: SubjectState, version: VersionRef) -> datetime | None:
+    """When a version takes effect; None while it waits for another order to end."""
+    if version.waits_for is None:
+        return version.effective_from
+    other = state.orders.get(version.waits_for)
+    if other is None:
+        return version.effective_from
+    ends = [end for end in (other.ended_at, other.superseded_at) if end is not None]
+    last = max(other.versions, key=lambda v: v.version, default=None)
+    if last is not None and last.expires_at is not None:
+        ends.append(last.expires_at)
+    return max(version.effective_from, min(ends)) if ends else None
+
+
+def version_at(state: SubjectState, ref: OrderRef, at: datetime) -> VersionRef | None:
+    """The version in force at `at`, by effect and not by arrival; None before the first, after the end, and
+    while a court has stayed the order."""
+    begun = [v for v in ref.versions if (start := begins(state, v)) is not None and start <= at]
     if not begun:
         return None
     version = max(begun, key=lambda v: v.version)
     ends = (version.expires_at, ref.ended_at, ref.superseded_at)
-    return None if any(end is not None and at >= end for end in ends) else version
+    if any(end is not None and at >= end for end in ends) or is_stayed(ref, at):
+        return None
+    return version
+
+
+def is_stayed(ref: OrderRef, at: datetime) -> bool:
+    return any(stay.begins <= at and (stay.until is None or at < stay.until) for stay in ref.stays)
+
+
+def held_at(state: SubjectState, records: Records, ref: OrderRef, at: datetime) -> InForce | None:
+    version = version_at(state, ref, at)
+    return None if version is None else InForce(ref, records.order(ref.order_id, version.version))
 
 
 def in_force(state: SubjectState, records: Records, at: datetime) -> Iterator[InForce]:
     """Each order in force on the subject at `at`."""
     for ref in state.orders.values():
-        version = version_at(ref, at)
-        if version is not None:
-            yield InForce(ref, records.order(ref.order_id, version.version))
+        held = held_at(state, records, ref, at)
+        if held is not None:
+            yield held
 
 
 def why_not(state: SubjectState, at: datetime) -> list[str]:
     """For each order of the subject that was not in force at `at`, why not."""
     reasons = []
     for ref in state.orders.values():
-        first = min((version.effective_from for version in ref.versions), default=None)
-        if version_at(ref, at) is not None or first is None:
+        if not ref.versions or version_at(state, ref, at) is not None:
             continue
-        if at < first:
+        starts = [start for version in ref.versions if (start := begins(state, version)) is not None]
+        if not starts:
+            reasons.append(f"order {ref.order_id} waits for an earlier order to end")
+        elif at < min(starts):
             reasons.append(
                 f"order {ref.order_id} had not taken effect: intelligence, not a breach of it; the conduct may "
                 "still be stalking"
             )
+        elif is_stayed(ref, at):
+            reasons.append(f"order {ref.order_id} was stayed by the court")
         elif ref.ended_at is not None and at >= ref.ended_at:
             reasons.append(f"order {ref.order_id} had been ended by the court")
         elif ref.superseded_at is not None and at >= ref.superseded_at:
@@ -81,6 +121,61 @@ def why_not(state: SubjectState, at: datetime) -> list[str]:
     return reasons
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What an order gives a constable at a moment: the words, the proof behind them, and whether confirmed."""
+
+    power: str
+    confirmed: bool
+    proof: str | None
+
+
+def ground(records: Records, ref: OrderRef, version: int, term_id: str | None, at: datetime) -> Ground:
+    """The power of arrest for a breach of a term at `at`, and what is lacking for it.
+
+    Notice of an earlier version is notice of a term that stands unchanged since then; a term that a later
+    version tightened needs notice of that version (DAA 2021 s45(9)).
+    """
+    row = KINDS[records.order(ref.order_id, version).data.kind]
+    order = records.order(ref.order_id, version).data
+    run = _versions_with_same_term(ref, records, version, term_id)
+    services = [ref.services[v.version] for v in run if v.version in ref.services]
+    served = min((s for s in services if s.served_at <= at), key=lambda s: s.served_at, default=None)
+    in_court = any(v.in_court for v in run)
+    notice = served is not None or in_court
+    secret = all(v.without_notice for v in run)
+    confirmed = {
+        Needs.SERVICE: notice,
+        Needs.AWARENESS: notice or not secret,
+        Needs.POWER_ATTACHED: order.power_of_arrest_attached and notice,
+        Needs.NOTHING: notice or not secret,
+    }[row.needs]
+    proof = None
+    if served is not None:
+        proof = f"{served.method} service at {served.served_at:%Y-%m-%d %H:%M}Z" + (
+            f", {served.reference}" if served.reference else ""
+        )
+    elif in_court:
+        proof = "present in court"
+    if confirmed:
+        return Ground((CHECK_THE_POWER if row.check else "") + row.power, not row.check, proof)
+    lacking = LACKING[Needs.AWARENESS if row.needs is Needs.NOTHING else row.needs]
+    return Ground(NO_CONFIRMED_POWER.format(lacking=lacking), False, proof)
+
+
+def _versions_with_same_term(ref: OrderRef, records: Records, version: int, term_id: str | None) -> list[VersionRef]:
+    """The unbroken run of versions up to `version` in which the term reads the same."""
+    run: list[VersionRef] = []
+    wording = records.order(ref.order_id, version).terms.get(term_id or "")
+    for candidate in sorted(ref.versions, key=lambda v: -v.version):
+        if candidate.version > version:
+            continue
+        if term_id is not None and records.order(ref.order_id, candidate.version).terms.get(term_id) != wording:
+            break
+        run.append(candidate)
+    return run
+
+
 def is_served(ref: OrderRef, at: datetime) -> bool:
-    """Is there proof that the subject knew of the order by then: service, or presence in court?"""
-    return ref.in_court or any(service.served_at <= at for service in ref.services.values())
+    """Is there proof of service, or presence in court, of any version by then?"""
+    return any(v.in_court for v in ref.versions) or any(s.served_at <= at for s in ref.services.values())

@@ -1,28 +1,44 @@
 """Judging evidence against orders: which observation breached which term, and how certain that is.
 
-A visit to a zone is one breach; a report is one breach for each term that it fits. What is decided here are
-facts: they depend on the evidence and the orders, not on the order of arrival.
+A visit (to a zone, out of a curfew, too near to a person) is one breach; a report is one breach for each term
+that it fits. What is decided here are facts: they depend on the evidence and the orders, not on arrival order.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from schemas.orders import ExclusionZone, NoContact
+from schemas.base import Position
+from schemas.orders import Buffer, Curfew, Distance, ExclusionZone, Term
 from schemas.tasks import Certainty
-from streams.core.force import InForce, in_force, version_at
+from streams.core.clocks import in_curfew
+from streams.core.force import InForce, held_at, in_force
 from streams.core.policy import Policy
 from streams.core.records import Observation, Records
-from streams.core.state import SubjectState
+from streams.core.state import Fix, SubjectState
 from streams.core.visits import Track, Visit, advance, is_silence, open_visit
-from streams.core.zones import Placement
+from streams.core.zones import Placement, distance_m, within
 
 UNSPECIFIED = "unspecified"
 _CERTAINTY = {"tag": Certainty.CONFIRMED, "officer": Certainty.CONFIRMED, "face": Certainty.CONFIRMED}
 
+PLACED_TERMS = ExclusionZone | Buffer | Distance | Curfew
+"""Terms that positions are judged against."""
 
-@dataclass(frozen=True)
+# What a report must be about to fit a term plainly.
+_NATURES: dict[str, set[str]] = {
+    "no_contact": {"contact", "approach"},
+    "distance": {"approach"},
+    "exclusion_zone": {"entered_zone"},
+    "no_social_media": {"social_media"},
+    "no_surveillance": {"surveillance"},
+    "residence": {"not_at_residence"},
+}
+
+
+@dataclass(frozen=True, order=True)
 class Lineage:
-    """A zone term through all versions of its order: what a visit is a visit to."""
+    """A term through all versions of its order: what a visit is a visit to."""
 
     order_id: str
     term_id: str
@@ -32,8 +48,7 @@ class Lineage:
 class ReportedBreach:
     """A report that fits a term, or no term plainly (`term_id` None)."""
 
-    order_id: str
-    order_version: int
+    held: InForce
     term_id: str | None
     term_kind: str
     protects: list[str]
@@ -50,8 +65,57 @@ def accuracy_m(observation: Observation, policy: Policy) -> float:
     }.get(observation.type, policy.accuracy.camera_m)
 
 
-def lineages(state: SubjectState, records: Records, order_id: str | None = None) -> set[Lineage]:
-    """Every zone term of the subject's orders, in any version; of one order where it is named."""
+def fix_of(observation: Observation, policy: Policy) -> Fix:
+    """The observation as a fix to compare the next with; it must have a position."""
+    assert observation.position is not None
+    return Fix(
+        at=observation.at,
+        id=observation.id,
+        position=observation.position,
+        accuracy_m=accuracy_m(observation, policy),
+    )
+
+
+def is_jump(a: Fix, b: Fix, policy: Policy) -> bool:
+    """Could nobody have travelled from one to the other? Both error circles are given the benefit.
+
+    After a silence nothing is known of the journey, so nothing is a jump.
+    """
+    if is_silence(min(a.at, b.at), max(a.at, b.at), policy.visits):
+        return False
+    apart_m = distance_m(a.position, b.position) - a.accuracy_m - b.accuracy_m
+    seconds = max(abs((b.at - a.at).total_seconds()), 1.0)
+    return apart_m / seconds > policy.evidence.max_speed_mps
+
+
+def is_filtered(track: str) -> bool:
+    """A tag's jumps are kept and not matched; a plate's are flagged as a clone, an officer is believed."""
+    return track.startswith("tag:")
+
+
+def plausible(run: Iterable[Observation], policy: Policy) -> Iterator[Observation]:
+    """Those of one device's observations, in time order, that somebody can have travelled.
+
+    A jump waits: the next fix either refutes it (and agrees with the one before) or confirms it.
+    """
+    accepted: Fix | None = None
+    pending: Observation | None = None
+    for observation in run:
+        fix = fix_of(observation, policy)
+        if accepted is None or not is_filtered(observation.track) or not is_jump(accepted, fix, policy):
+            pending = None
+        elif pending is not None and not is_jump(fix_of(pending, policy), fix, policy):
+            yield pending
+            pending = None
+        else:
+            pending = observation
+            continue
+        accepted = fix
+        yield observation
+
+
+def lineages(state: SubjectState, records: Records, order_id: str | None = None) -> list[Lineage]:
+    """Every placed term of the subject's orders, in any version; of one order where it is named."""
     found: set[Lineage] = set()
     for ref in state.orders.values():
         if order_id is not None and ref.order_id != order_id:
@@ -59,26 +123,81 @@ def lineages(state: SubjectState, records: Records, order_id: str | None = None)
         for version in ref.versions:
             kept = records.order(ref.order_id, version.version)
             found.update(
-                Lineage(ref.order_id, term.term_id) for term in kept.data.terms if isinstance(term, ExclusionZone)
+                Lineage(ref.order_id, term.term_id) for term in kept.data.terms if isinstance(term, PLACED_TERMS)
             )
-    return found
+    return sorted(found)
+
+
+def term_at(
+    state: SubjectState, records: Records, lineage: Lineage, at: datetime, position: Position | None
+) -> tuple[InForce, Term] | None:
+    """The term and its order as they were in force then; None if they were not."""
+    held = held_at(state, records, state.orders[lineage.order_id], at)
+    term = held.kept.terms.get(lineage.term_id) if held else None
+    if held is None or term is None or not held.term_in_force(term, at, position):
+        return None
+    return held, term
 
 
 def place(
-    state: SubjectState, records: Records, lineage: Lineage, observation: Observation, policy: Policy
+    state: SubjectState,
+    records: Records,
+    lineage: Lineage,
+    observation: Observation,
+    policy: Policy,
+    previous: Fix | None = None,
 ) -> Placement | None:
-    """Where the observation lies in the zone as it then was; None if no such term was in force then."""
-    ref = state.orders[lineage.order_id]
-    version = version_at(ref, observation.at)
-    if version is None:
+    """Where the observation lies: IN is what the term forbids; None if no such term was in force then."""
+    found = term_at(state, records, lineage, observation.at, observation.position)
+    if found is None or observation.position is None:
         return None
-    held = InForce(ref, records.order(ref.order_id, version.version))
-    term = held.kept.terms.get(lineage.term_id)
-    if not isinstance(term, ExclusionZone) or observation.position is None:
+    held, term = found
+    accuracy = accuracy_m(observation, policy)
+    if isinstance(term, Distance):
+        return _near_person(state, term, observation.at, observation.position, accuracy, policy)
+    if isinstance(term, Curfew):
+        if not in_curfew(observation.at, term.start, term.until, list(term.days)):
+            return None
+        home = held.kept.zone(term).place(observation.position, accuracy)
+        return {Placement.IN: Placement.OUT, Placement.OUT: Placement.IN}.get(home, home)
+    if not isinstance(term, ExclusionZone | Buffer):
         return None
-    if not held.term_in_force(term, observation.at, observation.position):
-        return None
-    return held.kept.zone(term).place(observation.position, accuracy_m(observation, policy))
+    zone = held.kept.zone(term)
+    placement = zone.place(observation.position, accuracy)
+    if (
+        placement is Placement.OUT
+        and isinstance(term, ExclusionZone)
+        and previous is not None
+        and observation.track.startswith("tag:")
+        and not is_silence(previous.at, observation.at, policy.visits)
+        and zone.crosses(previous.position, observation.position)
+        and zone.place(previous.position, previous.accuracy_m) is Placement.OUT
+    ):
+        return Placement.CROSSED
+    return placement
+
+
+def nearest_partner(state: SubjectState, person_id: str, at: datetime, policy: Policy) -> Fix | None:
+    """The protected person's fix nearest in time, within the policy's window."""
+    window = timedelta(seconds=policy.evidence.partner_window_s)
+    fixes = [fix for fix in state.partners.get(person_id, []) if abs(fix.at - at) <= window]
+    return min(fixes, key=lambda fix: (abs(fix.at - at), fix.id), default=None)
+
+
+def _near_person(
+    state: SubjectState, term: Distance, at: datetime, position: Position, accuracy: float, policy: Policy
+) -> Placement:
+    """Both error circles count; several protected persons: the nearest decides."""
+    found = set()
+    for person_id in term.protects:
+        partner = nearest_partner(state, person_id, at, policy)
+        if partner is not None:
+            apart_m = distance_m(position, partner.position)
+            found.add(within(apart_m, term.metres, accuracy + partner.accuracy_m))
+    for placement in (Placement.IN, Placement.STRADDLING, Placement.OUT):
+        if placement in found:
+            return placement
+    return Placement.UNKNOWN
 
 
 def visit_certainty(track: str, visit: Visit) -> Certainty:
@@ -95,7 +214,7 @@ def is_zone_evidence(observation: Observation) -> bool:
         and observation.position is not None
         and observation.position.usable
         and observation.match != "look-alike"
-        and observation.nature != "unadjudicated"
+        and observation.nature not in ("unadjudicated", "rejected")
     )
 
 
@@ -114,26 +233,28 @@ def stretch_around(
     """What a late observation can change.
 
     It begins and ends where the automaton is plainly outside whatever it remembered: at a silence, or after
-    `leave_fixes` fixes wholly outside in a row.
+    one more than `leave_fixes` fixes wholly outside in a row, none of them a jump from the next.
     """
     rule = policy.visits
 
     def settled(run: Iterable[Observation]) -> Iterator[Observation]:
-        outs, previous = 0, late.at
+        outs, last = 0, late
         for observation in run:
-            if is_silence(min(previous, observation.at), max(previous, observation.at), rule):
+            if is_silence(min(last.at, observation.at), max(last.at, observation.at), rule):
                 return
             yield observation
             placement = place(state, records, lineage, observation, policy)
-            outs = outs + 1 if placement is Placement.OUT else 0
-            if placement is None or outs >= rule.leave_fixes:
+            jump = is_jump(fix_of(last, policy), fix_of(observation, policy), policy)
+            outs = 0 if jump or placement is not Placement.OUT else outs + 1
+            if outs > rule.leave_fixes:
                 return
-            previous = observation.at
+            last = observation
 
     def same_device(run: Iterable[Observation]) -> Iterator[Observation]:
         return (o for o in run if o.track == late.track and is_zone_evidence(o))
 
-    moment, newest = (late.at, late.id), state.devices[late.track]
+    moment, newest = (late.at, late.id), state.devices[late.track].newest
+    assert newest is not None
     earlier = settled(o for o in same_device(records.before(late.at)) if (o.at, o.id) < moment)
     later = settled(o for o in same_device(records.after(late.at, newest[0])) if (o.at, o.id) > moment)
     observations = [*reversed(list(earlier)), late, *later]
@@ -151,12 +272,12 @@ def visits_in(
     """The visits that consecutive observations of one device show, and the automaton's track after them."""
     track, previous = Track(), None
     visits: list[Visit] = []
-    for observation in observations:
-        placement = place(state, records, lineage, observation, policy)
-        step = advance(track, previous, observation.at, observation.id, placement, policy.visits)
-        if step.ended is not None:
-            visits.append(step.ended)
-        track, previous = step.track, observation.at
+    for observation in plausible(observations, policy):
+        placement = place(state, records, lineage, observation, policy, previous)
+        before = previous.at if previous else None
+        step = advance(track, before, observation.at, observation.id, placement, policy.visits)
+        visits += [visit for visit in (step.ended, step.crossed) if visit is not None]
+        track, previous = step.track, fix_of(observation, policy)
     still = open_visit(track)
     return ([*visits, still] if still else visits), track
 
@@ -164,32 +285,38 @@ def visits_in(
 def judge_report(state: SubjectState, records: Records, report: Observation) -> list[ReportedBreach]:
     """The terms that a report fits, under each order in force at its time.
 
-    Where it fits no term plainly, the order itself is named and a person decides.
+    Where it fits no term plainly, the order itself is named and a person decides. A carve-out flags a possible
+    excuse and never drops the report.
     """
     found: list[ReportedBreach] = []
     for held in in_force(state, records, report.at):
         if report.order_id is not None and report.order_id != held.ref.order_id:
             continue
         fitting = [
-            ReportedBreach(held.ref.order_id, held.data.version, term.term_id, term.kind, list(term.protects), [])
+            ReportedBreach(held, term.term_id, term.kind, list(term.protects), _excuses(term, report))
             for term in held.data.terms
             if held.term_in_force(term, report.at, report.position) and _fits(term, report)
         ]
-        found += fitting or [
-            ReportedBreach(
-                held.ref.order_id,
-                held.data.version,
-                None,
-                UNSPECIFIED,
-                [report.protects] if report.protects else [],
-                ["term unclear: a person must decide which term, if any, this breaches"],
-            )
-        ]
+        unclear = ["term unclear: a person must decide which term, if any, this breaches"]
+        protects = [report.protects] if report.protects else []
+        found += fitting or [ReportedBreach(held, None, UNSPECIFIED, protects, unclear)]
     return found
 
 
-def _fits(term: object, report: Observation) -> bool:
-    if isinstance(term, NoContact):
-        named = report.protects is None or not term.protects or report.protects in term.protects
-        return report.nature in ("contact", "approach") and named
-    return isinstance(term, ExclusionZone) and report.nature == "entered_zone"
+def _fits(term: Term, report: Observation) -> bool:
+    """Contact through others, and with protected children and family, is contact."""
+    named = report.protects is None or not term.protects or report.protects in term.protects
+    return named and report.nature in _NATURES.get(term.kind, set())
+
+
+def _excuses(term: Term, report: Observation) -> list[str]:
+    allowed = {carve_out.kind for carve_out in term.carve_outs}
+    flags = []
+    if report.excuse is not None:
+        stands = "which the order allows" if report.excuse in allowed else "which the order does not mention"
+        flags.append(
+            f"possible excuse claimed: {report.excuse.replace('_', ' ')}, {stands}; check it, do not drop it"
+        )
+    elif allowed:
+        flags.append(f"the term has an exception ({', '.join(sorted(allowed))}): check that it does not apply")
+    return flags

@@ -33,6 +33,17 @@ class Limits(_Section):
     stale_after_s: Seconds
     future_tolerance_s: Seconds
     last_seen_interval_s: Seconds
+    requirement_grace_s: Seconds
+
+
+class Evidence(_Section):
+    """When positions contradict each other, or say nothing."""
+
+    max_speed_mps: Seconds
+    conflict_window_s: Seconds
+    partner_window_s: Seconds
+    silence_s: Seconds
+    face_keep_s: Seconds
 
 
 class Accuracy(_Section):
@@ -50,6 +61,7 @@ class Scores(_Section):
     certainty: dict[str, Points]
     risk: dict[str, Points]
     marker: dict[str, Points]
+    near_protected: Points
     repeat: Points
     fresh: Points
     stale: Points
@@ -69,6 +81,7 @@ class Policy(_Section):
     version: Annotated[str, Field(min_length=1, max_length=40)]
     visits: Visits
     limits: Limits
+    evidence: Evidence
     accuracy: Accuracy
     scores: Scores
     grades: Annotated[list[Grade], Field(min_length=1, max_length=5)]

@@ -41,6 +41,8 @@ def prioritise(breaches: Iterable[BreachFact], orders: Iterable[OrderData], coun
         give(f"risk.{level}", scores.risk[level], f"the risk is assessed as {level}")
     for marker in sorted({marker for order in orders for marker in order.markers}):
         give(f"marker.{marker}", scores.marker.get(marker, 0), f"warning marker: {marker.replace('_', ' ')}")
+    if any(fact.term_kind == "distance" and fact.ended_at is None for fact in facts):
+        give("near_protected", scores.near_protected, "the subject is near the protected person now")
     if count > 1:
         give("repeat", scores.repeat, f"{count} breaches stand against this subject")
     if any(fact.fresh for fact in facts):

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from schemas.base import Model, Position
-from schemas.orders import ExclusionZone, OrderData, Term
+from schemas.base import AnyArea, Model, Position
+from schemas.orders import Buffer, Curfew, ExclusionZone, OrderData, Term
 from streams.core.zones import Zone, prepare
 
 MINUTE_S = 60
@@ -29,6 +29,9 @@ class Observation(Model):
     position: Position | None = None
     match: str = "direct"
     nature: str | None = None
+    channel: str | None = None
+    excuse: str | None = None
+    force: str | None = None
     order_id: str | None = None
     protects: str | None = None
     topic: str
@@ -134,6 +137,13 @@ class Records:
             exclude_none=True
         ).encode()
 
+    def rewrite_order(self, order_id: str, version: int) -> None:
+        """As `rewrite`, for an order version."""
+        key = self._order_key(order_id, version)
+        raw = self._table.get(key)
+        if raw is not None:
+            self._table[key] = raw
+
     def order(self, order_id: str, version: int) -> "KeptOrder":
         """The order version that the row says is kept; KeyError means the table and the row disagree."""
         raw = self._table.get(self._order_key(order_id, version))
@@ -150,10 +160,18 @@ class KeptOrder:
         self.terms: dict[str, Term] = {term.term_id: term for term in data.terms}
         self._zones: dict[str, Zone] = {}
 
-    def zone(self, term: ExclusionZone) -> Zone:
-        zone = self._zones.get(term.term_id)
+    def zone(self, term: ExclusionZone | Buffer | Curfew) -> Zone:
+        return self._prepared(term.term_id, term.area)
+
+    def locality(self, term: Term) -> Zone:
+        """The area that a term is limited to; only for terms that have one."""
+        assert term.locality is not None
+        return self._prepared(f"{term.term_id} locality", term.locality)
+
+    def _prepared(self, name: str, area: AnyArea) -> Zone:
+        zone = self._zones.get(name)
         if zone is None:
-            zone = self._zones[term.term_id] = prepare(term.area)
+            zone = self._zones[name] = prepare(area)
         return zone
 
 

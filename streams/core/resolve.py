@@ -6,7 +6,16 @@ from typing import Protocol
 
 from schemas.base import Event
 from schemas.custody import CustodyEvent
-from schemas.orders import IdentifierKind, IdentifierRecord, Order, OrderEnded, OrderServed, Role
+from schemas.orders import (
+    IdentifierKind,
+    IdentifierRecord,
+    Order,
+    OrderEnded,
+    OrderServed,
+    OrderStayed,
+    RequirementMet,
+    Role,
+)
 from schemas.reports import BreachReport, Retraction
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
 from schemas.tasks import TaskUpdate
@@ -35,13 +44,14 @@ class Target:
     subject_id: str
     role: Role = Role.SUBJECT
     match: str = "direct"
+    person_id: str | None = None
 
 
 def direct_subject(event: Event) -> str | None:
     """The subject that the event's sender names with authority; these make, move or end what we hold."""
     if isinstance(event, Order):
         return event.data.respondent.subject_id
-    if isinstance(event, OrderServed | OrderEnded | Retraction | TaskUpdate):
+    if isinstance(event, OrderServed | OrderEnded | OrderStayed | RequirementMet | Retraction | TaskUpdate):
         return event.data.subject_id
     return None
 
@@ -75,7 +85,7 @@ def resolve(event: Event, index: Index) -> list[Target]:
     found: dict[tuple[str, Role], Target] = {}
     for kind, value in references(event):
         for record in index.find(kind, value, event.time, event.exercise):
-            target = Target(record.subject_id, record.role, kind.value)
+            target = Target(record.subject_id, record.role, kind.value, record.person_id)
             found.setdefault((record.subject_id, record.role), target)
     if isinstance(event, PlateRead):
         for record in index.look_alikes(event.data.vrm, event.time, event.exercise):

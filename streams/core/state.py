@@ -9,7 +9,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.base import Model
+from schemas.base import Model, Position
 from schemas.orders import IdentifierRecord, Service
 from schemas.tasks import Alert, AuditEntry, Certainty, EvidenceRef, HistoryEntry, LastSeen, TaskState
 from streams.core.visits import Track
@@ -34,6 +34,37 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class ChainHead(Model):
+    """Where the subject's audit chain ends."""
+
+    day: str
+    number: int
+    hash: str
+
+
+class Fix(Model):
+    """A position at a time, as much of it as the next one is compared with."""
+
+    at: datetime
+    id: str
+    position: Position
+    accuracy_m: float
+
+
+class Device(_Part):
+    """What moves: its newest accepted fix, and a jump that waits for the next fix to confirm or refute it."""
+
+    accepted: Fix | None = None
+    pending: Fix | None = None
+    silence_told: datetime | None = None
+    """The newest fix whose silence was alerted."""
+
+    @property
+    def newest(self) -> tuple[datetime, str] | None:
+        fixes = [(fix.at, fix.id) for fix in (self.accepted, self.pending) if fix is not None]
+        return max(fixes, default=None)
+
+
 class VersionRef(Model):
     """A version of an order that the records hold."""
 
@@ -41,6 +72,19 @@ class VersionRef(Model):
     effective_from: datetime
     expires_at: datetime | None
     recorded_at: datetime
+    known_at: datetime
+    """The log's time when it was loaded here."""
+    in_court: bool = False
+    without_notice: bool = False
+    waits_for: str | None = None
+    """The order at whose end this version takes effect."""
+
+
+class Stay(Model):
+    """A court stayed the order for a time; `until` None: still."""
+
+    begins: datetime
+    until: datetime | None
 
 
 class OrderRef(_Part):
@@ -49,7 +93,11 @@ class OrderRef(_Part):
     order_id: str
     versions: list[VersionRef] = []
     services: dict[int, Service] = {}
-    in_court: bool = False
+    stays: list[Stay] = []
+    met: dict[str, datetime] = {}
+    """What a requirement asked, by its deadline's name -> when it was done."""
+    missed: list[str] = []
+    """Deadlines' names that passed without it."""
     ended_at: datetime | None = None
     ended_by: str | None = None
     superseded_at: datetime | None = None
@@ -77,6 +125,9 @@ class BreachFact(_Part):
     stale: bool = False
     """It reached us too late to send a car to its place (policy `stale_after_s`)."""
     flags: list[str] = []
+    forces: list[str] = []
+    provisional_end: bool = False
+    """Ended by silence alone: a fix that arrives later may show that the visit went on."""
 
 
 class TaskRow(_Part):
@@ -94,6 +145,8 @@ class TaskRow(_Part):
     assigned_to: str | None = None
     outcome: str | None = None
     last_seen_sent_at: datetime | None = None
+    court_deadline: datetime | None = None
+    overdue_told: bool = False
     history: list[HistoryEntry] = []
     traceparent: str | None = None
 
@@ -116,13 +169,16 @@ class SubjectState(_Part):
     subject_id: str
     exercise: bool = False
     revision: int = 0
+    wake_at: datetime | None = None
+    """When something next falls due (`streams.core.deadlines`)."""
     now: datetime | None = None
     """The newest append time applied: decisions use this, never a clock of their own."""
     orders: dict[str, OrderRef] = {}
     hours: list[int] = []
     """Hours since 1970 that have evidence in the records."""
-    devices: dict[str, tuple[datetime, str]] = {}
-    """What moves -> time and event id of its newest observation."""
+    devices: dict[str, Device] = {}
+    partners: dict[str, list[Fix]] = {}
+    """Protected person -> the fixes of their own device in the last quarter of an hour, oldest first."""
     tracks: dict[str, Track] = {}
     """`order|term|device` -> the automaton, kept only while it is not plainly outside."""
     breaches: list[BreachFact] = []
@@ -131,5 +187,29 @@ class SubjectState(_Part):
     known: dict[str, int] = {}
     """Event id -> offset in subject-events, newest last."""
     quiet: dict[str, tuple[int, int]] = {}
-    """Negative decision -> (hour, how often in it): repeated ones are one audit entry an hour."""
+    """Hash of what was said -> (hour, how often it was held back since): repeats are one entry an hour."""
+    chain: ChainHead | None = None
+    custody: str | None = None
+    custody_at: datetime | None = None
+    """What custody last said, and of when."""
     outbox: list[OutboxEntry] = []
+
+
+def trim(state: SubjectState, now: datetime) -> set[str]:
+    """Keep the row bounded, in this order: closed tasks (oldest first), breaches that no live task needs (oldest
+    first), counters of hours gone by. Returns the ids of the tasks that left; the log keeps everything."""
+    gone: set[str] = set()
+    while len(state.tasks) > MAX_TASKS:
+        over = (TaskState.CLOSED, TaskState.MERGED)
+        task = next((task for task in state.tasks if task.state in over), state.tasks[0])
+        state.tasks.remove(task)
+        gone.add(task.task_id)
+    state.breaches = [fact for fact in state.breaches if fact.task_id not in gone]
+    live = {task.task_id for task in state.tasks if task.state not in (TaskState.ARRESTED, TaskState.CLOSED)}
+    while len(state.breaches) > MAX_BREACHES:
+        ended = [fact for fact in state.breaches if fact.task_id not in live]
+        state.breaches.remove(min(ended or state.breaches, key=lambda fact: fact.began_at))
+    if len(state.quiet) > MAX_QUIET:
+        hour = int(now.timestamp()) // 3600
+        state.quiet = {key: seen for key, seen in state.quiet.items() if seen[0] == hour}
+    return gone

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from schemas.orders import OrderData
 from schemas.tasks import ArrestTask, Breach, HistoryEntry, TaskState, TaskUpdateData
-from streams.core.force import is_served
-from streams.core.kinds import KINDS, NO_CONFIRMED_POWER
+from streams.core.clocks import age_on
+from streams.core.force import ground
+from streams.core.kinds import KINDS, Needs
 from streams.core.policy import Policy
 from streams.core.priority import prioritise
 from streams.core.records import Records
@@ -26,18 +27,32 @@ TRANSITIONS: dict[str, tuple[set[TaskState], TaskState]] = {
 """Action -> the states it may start from, and the state it leads to."""
 
 
-def refusal(task: TaskRow | None, update: TaskUpdateData) -> str | None:
-    """Why this update cannot be applied; None if it can."""
+def refusal(task: TaskRow | None, update: TaskUpdateData, *, high_risk: bool) -> str | None:
+    """Why this update cannot be applied; None if it can.
+
+    Nobody closes with less than an outcome, nor a high risk without a supervisor; a protected person's wishes
+    are noted on a task in any state, and move it nowhere.
+    """
     if task is None:
         return "this subject has no task of that id"
+    if update.action == "note_wishes":
+        return None if update.reason else "say what the wishes are, in `reason`"
     allowed, _ = TRANSITIONS[update.action]
     if task.state not in allowed:
         return f"a task that is {task.state} cannot be moved by '{update.action}'"
     if update.action == "close" and not update.outcome:
         return "closing needs an outcome"
+    if update.action == "close" and high_risk and update.role != "supervisor":
+        return "the risk is high or not assessed: closing needs a supervisor"
     if update.action == "assign" and not update.assignee:
         return "assigning needs an assignee"
     return None
+
+
+def is_high_risk(task: TaskRow, state: SubjectState, records: Records) -> bool:
+    """Assessed as high, or not assessed: unknown risk fails high."""
+    orders = _orders_of(breaches_of(state, task), records)
+    return not orders or any(order.risk in (None, "high") for order in orders)
 
 
 def note(task: TaskRow, at: datetime, what: str, by: str, event_id: str) -> None:
@@ -78,11 +93,8 @@ def snapshot(task: TaskRow, state: SubjectState, records: Records, policy: Polic
     """The task as dashboards get it."""
     facts = sorted(breaches_of(state, task), key=lambda fact: (fact.began_at, fact.breach_id))
     orders = _orders_of(facts, records)
-    flags = sorted({flag for fact in facts for flag in fact.flags})
-    if not facts:
-        flags.append("withdrawal recommended: no breach stands any more")
-    if any(not is_served(state.orders[fact.order_id], fact.began_at) for fact in facts):
-        flags.append("serve now: an order breached here has no proof of service")
+    breaches = [_breach(fact, state, records) for fact in facts]
+    forces = list(dict.fromkeys([*(o.owning_force for o in orders), *(f for fact in facts for f in fact.forces)]))
     name = next((order.respondent.name for order in reversed(orders) if order.respondent.name), None)
     return ArrestTask(
         task_id=task.task_id,
@@ -95,11 +107,14 @@ def snapshot(task: TaskRow, state: SubjectState, records: Records, policy: Polic
         opened_at=task.opened_at,
         updated_at=task.updated_at,
         deadline=task.deadline,
-        breaches=[_breach(fact, state, records) for fact in facts],
+        breaches=breaches,
         breach_count=task.breach_count,
         last_seen=state.last_seen,
         owning_force=orders[-1].owning_force if orders else "unknown",
-        flags=flags,
+        forces=forces,
+        warnings=sorted({marker.value for order in orders for marker in order.markers}),
+        court_deadline=task.court_deadline,
+        flags=_flags(state, facts, orders, records),
         assigned_to=task.assigned_to,
         outcome=task.outcome,
         exercise=state.exercise,
@@ -109,10 +124,27 @@ def snapshot(task: TaskRow, state: SubjectState, records: Records, policy: Polic
     )
 
 
+def _flags(state: SubjectState, facts: list[BreachFact], orders: list[OrderData], records: Records) -> list[str]:
+    flags = {flag for fact in facts for flag in fact.flags}
+    if not facts:
+        flags.add("withdrawal recommended: no breach stands any more")
+    for fact in facts:
+        found = ground(records, state.orders[fact.order_id], fact.order_version, fact.term_id, fact.began_at)
+        if (
+            found.proof is None
+            and KINDS[records.order(fact.order_id, fact.order_version).data.kind].needs is Needs.SERVICE
+        ):
+            flags.add("serve now: an order breached here has no proof of service")
+    for order in orders:
+        born = order.respondent.date_of_birth
+        if born is not None and state.now is not None and age_on(born, state.now) < 18:
+            flags.add("youth: the subject is under 18")
+    return sorted(flags)
+
+
 def _breach(fact: BreachFact, state: SubjectState, records: Records) -> Breach:
     order = records.order(fact.order_id, fact.order_version).data
-    kind = KINDS[order.kind]
-    served = is_served(state.orders[fact.order_id], fact.began_at)
+    given = ground(records, state.orders[fact.order_id], fact.order_version, fact.term_id, fact.began_at)
     return Breach(
         breach_id=fact.breach_id,
         order_id=fact.order_id,
@@ -123,8 +155,10 @@ def _breach(fact: BreachFact, state: SubjectState, records: Records) -> Breach:
         certainty=fact.certainty,
         began_at=fact.began_at,
         ended_at=fact.ended_at,
-        reason=_reason(fact, kind.title),
-        power=kind.power if served or kind.needs != "service" else NO_CONFIRMED_POWER,
+        reason=_reason(fact, KINDS[order.kind].title),
+        power=given.power,
+        certified_copy=order.certified_copy,
+        proof_of_service=given.proof,
         evidence=[fact.opened_by],
         evidence_count=fact.evidence_count,
         flags=fact.flags,
@@ -137,14 +171,22 @@ _SHOWN_BY = {
     "officer": "an officer saw the subject",
     "face": "a face match confirmed by a person placed the subject",
 }
+_WHERE = {
+    "exclusion_zone": "inside the exclusion zone",
+    "distance": "too near to a protected person",
+    "curfew": "away from the curfew address during the curfew",
+}
 
 
 def _reason(fact: BreachFact, title: str) -> str:
     under = f"{title} {fact.order_id} version {fact.order_version}"
+    kind = fact.term_kind.replace("_", " ")
+    if fact.track.startswith("omission:"):
+        return f"no record that what {under} requires was done in time: {kind} {fact.term_id or ''}".rstrip()
     if fact.term_id is None:
         return f"a breach of {under} was reported; which term it breaches is for a person to decide"
     if fact.track == "report":
-        return f"reported: {fact.term_kind.replace('_', ' ')}, term {fact.term_id} of {under}"
+        return f"reported: {kind}, term {fact.term_id} of {under}"
     shown = _SHOWN_BY[fact.track.split(":", 1)[0]]
-    where = "possibly inside" if fact.certainty == "possible" else "inside"
-    return f"{shown} {where} the {fact.term_kind.replace('_', ' ')}, term {fact.term_id} of {under}"
+    maybe = "possibly " if fact.certainty == "possible" else ""
+    return f"{shown} {maybe}{_WHERE[fact.term_kind]}, term {fact.term_id} of {under}"

@@ -58,6 +58,8 @@ class Step:
     began: Visit | None = None
     upgraded: bool = False
     """`began` replaces the possible visit that was open."""
+    crossed: Visit | None = None
+    """The zone was possibly crossed between the fix before and this one, both outside."""
 
 
 def _current(track: Track, ended: bool) -> Visit:
@@ -90,13 +92,17 @@ def advance(
     A straddling fix neither confirms nor denies: it breaks no run and ends no visit.
     """
     ended: Visit | None = None
+    if placement is Placement.UNKNOWN:
+        return Step(track)
     if placement is None or is_silence(previous, at, rule):
         if track.phase is not Phase.OUTSIDE:
             ended = _current(track, ended=True)
         track = Track()
     if placement is None:
         return Step(track, ended)
-    out = placement is Placement.OUT
+    out = placement in (Placement.OUT, Placement.CROSSED)
+    if placement is Placement.CROSSED and track.phase is Phase.OUTSIDE and previous is not None:
+        return Step(Track(), ended, crossed=Visit(previous, at, certain=False, opened_by=event_id))
     step = _out(track, rule) if out else _near(track, at, event_id, placement, rule)
     return replace(step, ended=ended or step.ended)
 

@@ -11,7 +11,7 @@ import shapely
 from pyproj import Geod
 from shapely.geometry.base import BaseGeometry
 
-from schemas.base import Circle, MultiPolygon, Polygon, Position
+from schemas.base import AnyArea, Circle, Corridor, MultiPolygon, Polygon, Position
 
 _GEOD = Geod(ellps="WGS84")
 # Metres in a degree of latitude are 110,574 (equator) to 111,694 (pole); the smaller one makes the quick
@@ -25,6 +25,10 @@ class Placement(StrEnum):
     IN = "in"
     STRADDLING = "straddling"
     OUT = "out"
+    CROSSED = "crossed"
+    """Out, but the straight line from the fix before runs through the zone."""
+    UNKNOWN = "unknown"
+    """Nothing can be said: a distance from somebody whose own position is not known."""
 
 
 def distance_m(a: Position, b: Position) -> float:
@@ -61,6 +65,10 @@ class AreaZone:
             return Placement.STRADDLING
         return Placement.IN if self._shape.contains(point) else Placement.OUT
 
+    def crosses(self, a: Position, b: Position) -> bool:
+        """Does the straight line between two positions run through the area?"""
+        return bool(self._shape.intersects(_chord(a, b, self._scale)))
+
 
 class CircleZone:
     """A circle on the ground."""
@@ -70,15 +78,57 @@ class CircleZone:
 
     def place(self, at: Position, accuracy_m: float) -> Placement:
         """As `AreaZone.place`."""
-        centre_m = distance_m(at, self._circle.centre)
-        if abs(centre_m - self._circle.radius_m) < accuracy_m:
-            return Placement.STRADDLING
-        return Placement.IN if centre_m < self._circle.radius_m else Placement.OUT
+        return within(distance_m(at, self._circle.centre), self._circle.radius_m, accuracy_m)
+
+    def crosses(self, a: Position, b: Position) -> bool:
+        """As `AreaZone.crosses`."""
+        scale = math.cos(math.radians(self._circle.centre.latitude))
+        centre = self._circle.centre
+        chord = _chord(a, b, scale)
+        nearest = shapely.shortest_line(chord, shapely.Point(centre.longitude * scale, centre.latitude)).coords[0]
+        return distance_m(centre, Position(latitude=nearest[1], longitude=nearest[0] / scale)) < self._circle.radius_m
 
 
-Zone = AreaZone | CircleZone
+class CorridorZone:
+    """A strip along a road: within its half width of the centre line."""
+
+    def __init__(self, corridor: Corridor) -> None:
+        self._half_width_m = corridor.half_width_m
+        latitudes = [point[1] for point in corridor.line]
+        self._scale = math.cos(math.radians((min(latitudes) + max(latitudes)) / 2))
+        self._line = shapely.LineString([(lon * self._scale, lat) for lon, lat in corridor.line])
+        shapely.prepare(self._line)
+
+    def distance_m(self, at: Position) -> float:
+        point = shapely.Point(at.longitude * self._scale, at.latitude)
+        nearest = shapely.shortest_line(self._line, point).coords[0]
+        return distance_m(at, Position(latitude=nearest[1], longitude=nearest[0] / self._scale))
+
+    def place(self, at: Position, accuracy_m: float) -> Placement:
+        """As `AreaZone.place`."""
+        return within(self.distance_m(at), self._half_width_m, accuracy_m)
+
+    def crosses(self, a: Position, b: Position) -> bool:
+        """As `AreaZone.crosses`."""
+        return bool(self._line.intersects(_chord(a, b, self._scale)))
 
 
-def prepare(area: Polygon | MultiPolygon | Circle) -> Zone:
+def _chord(a: Position, b: Position, scale: float) -> shapely.LineString:
+    return shapely.LineString([(a.longitude * scale, a.latitude), (b.longitude * scale, b.latitude)])
+
+
+def within(distance: float, limit_m: float, accuracy_m: float) -> Placement:
+    """A distance against a limit, both in metres, when the distance may be off by `accuracy_m`."""
+    if abs(distance - limit_m) < accuracy_m:
+        return Placement.STRADDLING
+    return Placement.IN if distance < limit_m else Placement.OUT
+
+
+Zone = AreaZone | CircleZone | CorridorZone
+
+
+def prepare(area: AnyArea) -> Zone:
     """Ready to place positions; worth keeping, since it costs some hundred times one placement."""
-    return CircleZone(area) if isinstance(area, Circle) else AreaZone(area)
+    if isinstance(area, Circle):
+        return CircleZone(area)
+    return CorridorZone(area) if isinstance(area, Corridor) else AreaZone(area)

@@ -1,0 +1,214 @@
+"""Breaches on the subject's row: opening, correcting and withdrawing facts, and the task they stand on."""
+
+from datetime import timedelta
+
+from schemas.base import Position
+from schemas.tasks import EvidenceRef, TaskState
+from streams.core.draft import Draft
+from streams.core.effects import cause_id
+from streams.core.force import version_at
+from streams.core.judge import Lineage, ReportedBreach, judge_report, visit_certainty
+from streams.core.jurisdiction import force_flag, jurisdiction_flag
+from streams.core.records import Observation
+from streams.core.state import BreachFact, TaskRow
+from streams.core.tasks import breaches_of, live_task, note, regrade
+from streams.core.visits import Visit
+
+SYSTEM = "breachwatch"
+CHECK_THE_IMAGE = "look at the image before acting: a plate shows a vehicle, not its driver"
+
+
+def reference(observation: Observation) -> EvidenceRef:
+    return EvidenceRef(
+        event_id=observation.id,
+        type=observation.type,
+        time=observation.at,
+        topic=observation.topic,
+        partition=observation.partition,
+        offset=observation.offset,
+        sha256=observation.sha256,
+    )
+
+
+def open_visit_breach(draft: Draft, lineage: Lineage, device: str, visit: Visit, shown_by: Observation) -> None:
+    """A visit is a breach of the term as it stood when the visit began."""
+    state = draft.state
+    version = version_at(state, state.orders[lineage.order_id], visit.began)
+    if version is None:  # it began in the gap before its first fix in force; that fix decides
+        version = version_at(state, state.orders[lineage.order_id], shown_by.at)
+    assert version is not None, "a visit is shown by a fix while its order was in force"
+    term = draft.records.order(lineage.order_id, version.version).terms[lineage.term_id]
+    flags = [CHECK_THE_IMAGE] if device.startswith("plate:") else []
+    if (
+        not visit.certain
+        and visit.ended is not None
+        and visit.opened_by == shown_by.id
+        and visit.ended == shown_by.at
+    ):
+        flags.append("no fix lies inside: the straight line between two fixes crosses the zone")
+    _add(
+        draft,
+        BreachFact(
+            breach_id=cause_id("breach", state.subject_id, lineage.order_id, lineage.term_id, visit.opened_by),
+            order_id=lineage.order_id,
+            order_version=version.version,
+            term_id=lineage.term_id,
+            term_kind=term.kind,
+            protects=list(term.protects),
+            certainty=visit_certainty(device, visit),
+            track=device,
+            began_at=visit.began,
+            ended_at=visit.ended,
+            opened_by=reference(shown_by),
+            flaps=visit.flaps,
+            flags=flags,
+        ),
+        shown_by.position,
+        shown_by.force,
+    )
+
+
+def fact_of_visit(draft: Draft, lineage: Lineage, device: str, visit: Visit) -> BreachFact | None:
+    """The fact of a visit: by its cause, or the open one where late evidence has moved what opened it."""
+    state = draft.state
+    breach_id = cause_id("breach", state.subject_id, lineage.order_id, lineage.term_id, visit.opened_by)
+    same = [
+        f for f in state.breaches if (f.order_id, f.term_id, f.track) == (lineage.order_id, lineage.term_id, device)
+    ]
+    return next((f for f in same if f.breach_id == breach_id), None) or next(
+        (f for f in same if f.ended_at is None or f.provisional_end), None
+    )
+
+
+def judge_report_breaches(draft: Draft, report: Observation) -> bool:
+    """Make the report's facts equal to what it fits now; True if it fits anything."""
+    state = draft.state
+    wanted = judge_report(state, draft.records, report)
+    old = {f.breach_id: f for f in state.breaches if f.track == "report" and f.opened_by.event_id == report.id}
+    for found in wanted:
+        breach_id = cause_id("breach", state.subject_id, found.held.ref.order_id, found.term_id or "-", report.id)
+        fact = old.pop(breach_id, None)
+        if fact is None:
+            _add(draft, _reported(breach_id, found, report), report.position, report.force)
+        elif fact.order_version != found.held.data.version:
+            fact.order_version = found.held.data.version
+            draft.audit("breach_corrected", "judged on the order version that was in force at its time")
+            draft.touch(fact)
+    for fact in old.values():
+        withdraw(draft, fact, "the order as it now stands was not breached by what was reported")
+    return bool(wanted)
+
+
+def _reported(breach_id: str, found: ReportedBreach, report: Observation) -> BreachFact:
+    return BreachFact(
+        breach_id=breach_id,
+        order_id=found.held.ref.order_id,
+        order_version=found.held.data.version,
+        term_id=found.term_id,
+        term_kind=found.term_kind,
+        protects=found.protects,
+        certainty="reported",
+        track="report",
+        began_at=report.at,
+        ended_at=report.at,
+        opened_by=reference(report),
+        flags=found.flags,
+    )
+
+
+def add_omission(draft: Draft, fact: BreachFact) -> None:
+    """A requirement was not met: the breach is that no event says so."""
+    _add(draft, fact, None, None)
+
+
+def _add(draft: Draft, fact: BreachFact, position: Position | None, force: str | None) -> None:
+    state, policy, now = draft.state, draft.policy, draft.now
+    age_s = (now - (fact.ended_at or draft.event.time)).total_seconds()
+    fact.fresh = age_s <= policy.limits.fresh_s
+    fact.stale = age_s > policy.limits.stale_after_s
+    if force is not None:
+        fact.forces.append(force)
+    flags = [jurisdiction_flag(position) if position is not None else None, force_flag(force) if force else None]
+    fact.flags += [flag for flag in flags if flag is not None]
+    earlier = [f for f in state.breaches if f.breach_id != fact.breach_id]
+    if earlier:
+        fact.flags.append("pattern: not the first breach; a new risk assessment is due")
+    state.breaches.append(fact)
+    task = _task_for(draft, fact)
+    fact.task_id = task.task_id
+    task.breach_count += 1
+    opened = task.breach_count == 1 and task.revision == 0
+    rose = regrade(task, state, draft.records, policy, now)
+    what = f"{fact.term_kind.replace('_', ' ')} of order {fact.order_id}: {fact.certainty}"
+    note(task, now, f"breach: {what}", SYSTEM, draft.event.event_id)
+    draft.audit(
+        "breach",
+        f"term {fact.term_id or 'not stated'} ({fact.term_kind}) was in force and was breached: {fact.certainty}",
+        *fact.flags,
+        orders=[f"{fact.order_id}/{fact.order_version}"],
+    )
+    if earlier:
+        draft.audit("pattern", f"{len(earlier)} earlier breaches are on record: a new risk assessment is due")
+    first = "new task: " if opened else "task upgraded: " if rose else "further breach: "
+    alert_breach(draft, fact, "breach", first + what)
+    draft.touch(task)
+
+
+def _task_for(draft: Draft, fact: BreachFact) -> TaskRow:
+    state, now = draft.state, draft.now
+    task = live_task(state)
+    if task is not None:
+        return task
+    for ended in reversed(state.tasks):
+        if ended.arrested_at is not None and fact.began_at <= ended.arrested_at:
+            return ended  # it happened before the arrest: a further ground, not a new reason to find them
+    grade = draft.policy.grades[-1]
+    task = TaskRow(
+        task_id=cause_id("task", state.subject_id, fact.breach_id),
+        state=TaskState.OPEN,
+        opened_at=now,
+        updated_at=now,
+        deadline=now + timedelta(seconds=grade.respond_within_s),
+        grade=grade.name,
+        last_seen_sent_at=now,
+        traceparent=draft.event.traceparent,
+    )
+    note(task, now, "opened", SYSTEM, draft.event.event_id)
+    state.tasks.append(task)
+    return task
+
+
+def withdraw(draft: Draft, fact: BreachFact, why: str) -> None:
+    """A breach no longer stands. The task stays: withdrawing it is for a person to decide."""
+    state = draft.state
+    state.breaches.remove(fact)
+    draft.audit("breach_withdrawn", why, orders=[f"{fact.order_id}/{fact.order_version}"])
+    task = draft.task(fact.task_id)
+    if task is None:
+        return
+    task.breach_count -= 1
+    note(task, draft.now, f"breach of order {fact.order_id} no longer stands: {why}", SYSTEM, draft.event.event_id)
+    draft.touch(task)
+    rest = "" if breaches_of(state, task) else "; withdrawal of the task is recommended"
+    draft.alert(
+        "correction",
+        "medium",
+        f"a breach no longer stands: {why}{rest}",
+        task_id=task.task_id,
+        breach_id=fact.breach_id,
+        cause=(fact.breach_id, draft.event.event_id),
+    )
+
+
+def alert_breach(draft: Draft, fact: BreachFact, kind: str, text: str) -> None:
+    task = draft.task(fact.task_id)
+    assert task is not None
+    highest = task.grade == draft.policy.grades[0].name
+    draft.alert(
+        kind,
+        "critical" if highest else "high",
+        text,
+        task_id=task.task_id,
+        breach_id=fact.breach_id,
+        cause=(fact.breach_id,),
+    )

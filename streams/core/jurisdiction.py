@@ -1,0 +1,63 @@
+"""Where on the map a position lies, as far as jurisdiction and a place name go.
+
+By the nearest town of an offline gazetteer (GeoNames, through reverse_geocode): right but near a border, which
+is enough for a flag that a person checks. Distances and zones never use it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import reverse_geocode
+
+from schemas.base import Position
+
+ENGLAND_AND_WALES = {"England", "Wales"}
+# The names under which forces outside the 43 of England and Wales appear in events.
+OTHER_POLICE = {
+    "Police Scotland": "Scottish police",
+    "Police Service of Northern Ireland": "Northern Irish police",
+    "Royal Military Police": "military police",
+    "Royal Navy Police": "military police",
+    "Royal Air Force Police": "military police",
+    "Ministry of Defence Police": "Ministry of Defence police",
+}
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """The nearest town, and the part of the United Kingdom or the country that it is in."""
+
+    town: str
+    nation: str
+    in_uk: bool
+
+
+@lru_cache(maxsize=10_000)
+def _nearest(latitude: float, longitude: float) -> Whereabouts:
+    found = reverse_geocode.get((latitude, longitude))
+    in_uk = found["country_code"] == "GB"
+    return Whereabouts(found["city"], found.get("state", "") if in_uk else found["country"], in_uk)
+
+
+def whereabouts(position: Position) -> Whereabouts:
+    """To two decimals of a degree (about 1 km): fine enough for a town, and cheap at each fix of a tag."""
+    return _nearest(round(position.latitude, 2), round(position.longitude, 2))
+
+
+def place_name(position: Position) -> str:
+    found = whereabouts(position)
+    return f"near {found.town}, {found.nation}" if found.nation else f"near {found.town}"
+
+
+def jurisdiction_flag(position: Position) -> str | None:
+    """The flag of conduct outside England and Wales, where the Act does not extend (SPA 2019 s15)."""
+    nation = whereabouts(position).nation
+    if nation in ENGLAND_AND_WALES:
+        return None
+    return f"jurisdiction: outside England and Wales ({nation}); whether it can be charged here is for review"
+
+
+def force_flag(force: str) -> str | None:
+    """The flag of a force that needs a contact outside the usual ones (Ruggles review)."""
+    kind = OTHER_POLICE.get(force)
+    return None if kind is None else f"tell the {kind}: {force}"

@@ -1,0 +1,559 @@
+"""Events that may show a breach: fixes, reads, sightings, matches, reports; and what takes them back."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import islice
+
+from schemas.base import Event
+from schemas.orders import Buffer, Distance, Role
+from schemas.reports import BreachReport, Retraction
+from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
+from schemas.tasks import LastSeen
+from streams.core.breaches import (
+    alert_breach,
+    fact_of_visit,
+    judge_report_breaches,
+    open_visit_breach,
+    withdraw,
+)
+from streams.core.draft import Draft
+from streams.core.force import in_force, version_at, why_not
+from streams.core.judge import (
+    Lineage,
+    accuracy_m,
+    fix_of,
+    is_filtered,
+    is_jump,
+    is_zone_evidence,
+    lineages,
+    place,
+    stretch_around,
+    term_at,
+    visit_certainty,
+    visits_in,
+)
+from streams.core.jurisdiction import place_name
+from streams.core.plates import canonical
+from streams.core.records import Observation
+from streams.core.state import Device, Fix
+from streams.core.tasks import live_task
+from streams.core.visits import Phase, Track, Visit, advance, open_visit
+from streams.core.zones import Placement
+
+IN_CUSTODY = {"arrested", "detained", "recalled"}
+MAX_PARTNER_FIXES = 60
+PARTNER_KEPT = timedelta(minutes=15)
+
+
+def observed(draft: Draft) -> Observation | None:
+    """The event as evidence; None if it cannot show a breach."""
+    event, routing = draft.event, draft.routing
+    fields = _fields(event)
+    if fields is None or routing.role is not Role.SUBJECT:
+        return None
+    return Observation.model_validate(
+        {
+            "id": event.event_id,
+            "type": draft.event_type,
+            "at": event.time,
+            "match": routing.match,
+            "topic": routing.topic,
+            "partition": routing.partition,
+            "offset": routing.offset,
+            "sha256": routing.sha256,
+            **fields,
+        }
+    )
+
+
+def _fields(event: Event) -> dict[str, object] | None:
+    if isinstance(event, TagFix) and event.data.position is not None:
+        return {"track": f"tag:{event.data.device_id}", "position": event.data.position}
+    if isinstance(event, PlateRead):
+        track = f"plate:{canonical(event.data.vrm)}"
+        return {"track": track, "position": event.data.position, "force": event.data.force}
+    if isinstance(event, OfficerSighting):
+        return {"track": "officer", "position": event.data.position, "force": event.data.force}
+    if isinstance(event, FaceMatch):
+        nature = {None: "unadjudicated", "confirmed": None, "rejected": "rejected"}[event.data.adjudication]
+        return {"track": "face", "position": event.data.position, "nature": nature}
+    if isinstance(event, BreachReport):
+        data = event.data
+        return {
+            "track": "report",
+            "position": data.position,
+            "nature": data.nature,
+            "channel": data.channel,
+            "excuse": data.excuse,
+            "force": data.force,
+            "order_id": data.order_id,
+            "protects": data.protected_person_id,
+        }
+    return None
+
+
+def observe(draft: Draft, observation: Observation) -> None:
+    """Keep one observation and judge it."""
+    horizon = draft.now - timedelta(seconds=draft.policy.limits.horizon_s)
+    if observation.at < horizon:
+        _beyond_horizon(draft, observation)
+        return
+    if not draft.records.add(observation):
+        draft.quietly("duplicate", "this event id was already applied; it changes nothing")
+        draft.records.rewrite(draft.event.time)
+        return
+    draft.records.expire(horizon)
+    if isinstance(draft.event, TagFix):
+        device_state(draft, draft.event)
+    if observation.track == "report":
+        _report(draft, observation)
+    elif observation.nature == "unadjudicated":
+        _ask_for_adjudication(draft, observation)
+    elif observation.nature == "rejected":
+        draft.audit("rejected_match", "a person has rejected the face match")
+    elif observation.position is not None and not observation.position.usable:
+        draft.quietly("no_position", "0,0 is what a receiver sends without a fix, not a place")
+    elif observation.match == "look-alike":
+        _look_alike(draft, observation)
+    else:
+        _sighting(draft, observation)
+
+
+def _sighting(draft: Draft, observation: Observation) -> None:
+    state = draft.state
+    before = len(draft.effects.audits) + len(draft.effects.alerts)
+    fix = fix_of(observation, draft.policy)
+    device = state.devices.setdefault(observation.track, Device())
+    newest = device.newest
+    _compare_sources(draft, observation, fix)
+    if newest is not None and (fix.at, fix.id) < newest:
+        _see(draft, observation)
+        for lineage in lineages(state, draft.records):
+            _late(draft, lineage, observation)
+    else:
+        _newest(draft, device, observation, fix)
+    if len(draft.effects.audits) + len(draft.effects.alerts) == before:
+        for reason in why_not(state, observation.at):
+            draft.quietly("not_in_force", reason)
+        draft.quietly("no_breach", "no term in force was breached or left by this sighting")
+
+
+def _newest(draft: Draft, device: Device, observation: Observation, fix: Fix) -> None:
+    """The usual case, later than all that the device has sent: one step of each automaton.
+
+    Unless it is a jump: then it waits for the next fix, which refutes it or confirms it.
+    """
+    previous = device.accepted
+    jump = previous is not None and is_filtered(observation.track) and is_jump(previous, fix, draft.policy)
+    if jump and (device.pending is None or is_jump(device.pending, fix, draft.policy)):
+        device.pending = fix
+        draft.audit("implausible_jump", "kept, and not matched until the next fix: nobody travels that fast")
+        draft.alert_once_an_hour(
+            "implausible_jump", "low", f"{observation.track.replace(':', ' ')} jumped; check it", observation.track
+        )
+        return
+    relocated = jump
+    device.accepted, device.pending = fix, None
+    _see(draft, observation)
+    for lineage in lineages(draft.state, draft.records):
+        if relocated:  # the fix before, held back as a jump, counts after all
+            _late(draft, lineage, observation)
+        else:
+            _advance(draft, lineage, observation, previous)
+
+
+def _advance(draft: Draft, lineage: Lineage, observation: Observation, previous: Fix | None) -> None:
+    key = track_key(lineage, observation.track)
+    state, policy = draft.state, draft.policy
+    placement = place(state, draft.records, lineage, observation, policy, previous)
+    if placement is Placement.UNKNOWN:
+        draft.alert_once_an_hour(
+            "proximity_unknown",
+            "medium",
+            "the protected person's device is silent or stale: how near the subject is cannot be said",
+            lineage.term_id,
+        )
+    track = state.tracks.get(key, Track())
+    before = previous.at if previous else None
+    step = advance(track, before, observation.at, observation.id, placement, policy.visits)
+    if step.ended is not None:
+        _end_visit(draft, lineage, observation.track, step.ended)
+    if step.crossed is not None:
+        _begin_visit(draft, lineage, observation, step.crossed)
+    if step.began is not None and step.upgraded:
+        _upgrade_visit(draft, lineage, observation, step.began)
+    elif step.began is not None:
+        _begin_visit(draft, lineage, observation, step.began)
+    elif step.ended is None and step.track.phase is not Phase.OUTSIDE:
+        _go_on(draft, lineage, observation.track, step.track)
+    keep_track(draft, key, step.track)
+
+
+def _go_on(draft: Draft, lineage: Lineage, device: str, track: Track) -> None:
+    """A visit that silence had ended for the time being goes on."""
+    visit = open_visit(track)
+    fact = fact_of_visit(draft, lineage, device, visit) if visit else None
+    if fact is not None and fact.provisional_end:
+        fact.ended_at, fact.provisional_end = None, False
+        draft.audit("visit_goes_on", f"term {lineage.term_id}: a fix arrived late", orders=[lineage.order_id])
+        draft.touch(fact)
+
+
+def track_key(lineage: Lineage, device: str) -> str:
+    return f"{lineage.order_id}|{lineage.term_id}|{device}"
+
+
+def keep_track(draft: Draft, key: str, track: Track) -> None:
+    if track == Track():
+        draft.state.tracks.pop(key, None)
+    else:
+        draft.state.tracks[key] = track
+
+
+def _is_buffer(draft: Draft, lineage: Lineage, at: Observation) -> bool:
+    found = term_at(draft.state, draft.records, lineage, at.at, at.position)
+    return found is not None and isinstance(found[1], Buffer)
+
+
+def _begin_visit(draft: Draft, lineage: Lineage, observation: Observation, visit: Visit) -> None:
+    if _is_buffer(draft, lineage, observation):
+        draft.audit("buffer_entered", f"term {lineage.term_id}: a warning, not a breach", orders=[lineage.order_id])
+        draft.alert(
+            "buffer_entered",
+            "medium",
+            f"the subject is near a zone (buffer {lineage.term_id} of order {lineage.order_id}): not a breach yet",
+            cause=(lineage.order_id, lineage.term_id, visit.opened_by),
+        )
+        return
+    open_visit_breach(draft, lineage, observation.track, visit, observation)
+
+
+def _end_visit(draft: Draft, lineage: Lineage, device: str, visit: Visit) -> None:
+    fact = fact_of_visit(draft, lineage, device, visit)
+    if fact is None:
+        return
+    fact.ended_at, fact.flaps, fact.provisional_end = visit.ended, visit.flaps, False
+    lapsed = version_at(draft.state, draft.state.orders[lineage.order_id], draft.event.time) is None
+    if lapsed and "lapsed: the order ended while the subject was inside" not in fact.flags:
+        fact.flags.append("lapsed: the order ended while the subject was inside")
+    draft.audit("visit_ended", f"term {lineage.term_id}: over", orders=[lineage.order_id])
+    draft.touch(fact)
+
+
+def _upgrade_visit(draft: Draft, lineage: Lineage, observation: Observation, visit: Visit) -> None:
+    fact = fact_of_visit(draft, lineage, observation.track, visit)
+    if fact is None:
+        _begin_visit(draft, lineage, observation, visit)
+        return
+    fact.began_at, fact.certainty = visit.began, visit_certainty(observation.track, visit)
+    draft.audit("breach_confirmed", "a fix wholly inside confirmed a possible visit", orders=[lineage.order_id])
+    alert_breach(draft, fact, "breach_confirmed", f"confirmed: {fact.term_kind.replace('_', ' ')} breached")
+    draft.touch(fact)
+
+
+def _late(draft: Draft, lineage: Lineage, observation: Observation) -> None:
+    """A fix from between earlier ones: judge again the stretch that it can change."""
+    found = term_at(draft.state, draft.records, lineage, observation.at, observation.position)
+    if found is not None and isinstance(found[1], Distance):
+        return  # the other person's positions of that time are not kept; see on_partner
+    state, policy = draft.state, draft.policy
+    stretch = stretch_around(state, draft.records, lineage, observation, policy)
+    visits, track = visits_in(state, draft.records, lineage, stretch.observations, policy)
+    if stretch.reaches_end:
+        keep_track(draft, track_key(lineage, observation.track), track)
+    elif visits and visits[-1].ended is None:
+        visits[-1] = replace(visits[-1], ended=track.last_in)
+    _reconcile(draft, lineage, observation.track, visits, stretch.observations)
+
+
+def rejudge(draft: Draft, order_ids: set[str]) -> None:
+    """Orders changed: judge everything retained against them again."""
+    state = draft.state
+    kept = list(draft.records.all())
+    placed = [o for o in kept if is_zone_evidence(o)]
+    for order_id in sorted(order_ids & state.orders.keys()):
+        for lineage in lineages(state, draft.records, order_id):
+            if _is_distance(draft, lineage):
+                continue
+            for device in sorted({o.track for o in placed}):
+                run = [o for o in placed if o.track == device]
+                visits, track = visits_in(state, draft.records, lineage, run, draft.policy)
+                keep_track(draft, track_key(lineage, device), track)
+                _reconcile(draft, lineage, device, visits, run)
+    for observation in kept:
+        if observation.track == "report":
+            judge_report_breaches(draft, observation)
+
+
+def _is_distance(draft: Draft, lineage: Lineage) -> bool:
+    ref = draft.state.orders[lineage.order_id]
+    newest = max(ref.versions, key=lambda v: v.version)
+    term = draft.records.order(ref.order_id, newest.version).terms.get(lineage.term_id)
+    return isinstance(term, Distance)
+
+
+def _reconcile(draft: Draft, lineage: Lineage, device: str, visits: list[Visit], run: list[Observation]) -> None:
+    """Make the facts of one stretch equal to the visits that it shows, keeping identities that overlap."""
+    state = draft.state
+    by_id = {o.id: o for o in run}
+    old = [
+        fact
+        for fact in state.breaches
+        if (fact.order_id, fact.term_id, fact.track) == (lineage.order_id, lineage.term_id, device)
+        and run[0].at <= fact.began_at <= run[-1].at
+    ]
+    for visit in visits:
+        match = next(
+            (
+                fact
+                for fact in old
+                if (visit.ended is None or fact.began_at <= visit.ended)
+                and (fact.ended_at is None or visit.began <= fact.ended_at)
+            ),
+            None,
+        )
+        if match is None:
+            _begin_visit(draft, lineage, by_id[visit.opened_by], visit)
+            continue
+        old.remove(match)
+        certainty = visit_certainty(device, visit)
+        version = version_at(state, state.orders[lineage.order_id], visit.began)
+        number = version.version if version else match.order_version
+        now_is = (visit.began, visit.ended, certainty, number)
+        if (match.began_at, match.ended_at, match.certainty, match.order_version) != now_is:
+            match.began_at, match.ended_at, match.certainty, match.order_version = now_is
+            match.flaps, match.provisional_end = visit.flaps, False
+            draft.audit("breach_corrected", "late evidence or a changed order moved the visit or its version")
+            draft.touch(match)
+    for fact in old:
+        withdraw(draft, fact, "later evidence or a changed order no longer shows it")
+
+
+def _compare_sources(draft: Draft, observation: Observation, fix: Fix) -> None:
+    """Impossible journeys: both sides are flagged, neither is suppressed."""
+    policy = draft.policy
+    if observation.track.startswith("plate:"):
+        neighbours = [
+            *_nearest_of_track(observation, draft.records.before(observation.at)),
+            *_nearest_of_track(observation, draft.records.after(observation.at, draft.now)),
+        ]
+        if any(is_jump(fix_of(other, policy), fix, policy) for other in neighbours):
+            _flag(draft, {observation.track}, "possible clone: two reads that one vehicle cannot have made")
+            draft.audit("possible_clone", "two reads of the plate lie too far apart for one vehicle; both are kept")
+            draft.alert_once_an_hour(
+                "possible_clone", "medium", "a plate was read in two places at once: a clone?", observation.track
+            )
+    _compare_custody(draft, observation)
+    window = timedelta(seconds=policy.evidence.conflict_window_s)
+    for track, device in draft.state.devices.items():
+        other = device.accepted
+        if track == observation.track or other is None or abs(other.at - fix.at) > window:
+            continue
+        if is_jump(other, fix, policy):
+            _flag(draft, {track, observation.track}, "conflict: another source places the subject elsewhere")
+            draft.audit("position_conflict", "two sources place the subject too far apart; neither is suppressed")
+            draft.alert_once_an_hour(
+                "position_conflict",
+                "high",
+                "two sources contradict each other on where the subject is: check both",
+                "|".join(sorted((track, observation.track))),
+            )
+
+
+def _compare_custody(draft: Draft, observation: Observation) -> None:
+    """Custody records go stale: a strong sighting asks for them to be checked, a weak one is a question of
+    identity; neither lowers a grade."""
+    state = draft.state
+    if state.custody not in IN_CUSTODY or state.custody_at is None or observation.at <= state.custody_at:
+        return
+    if observation.track.startswith("plate:"):
+        draft.quietly("identity_conflict", "recorded as in custody: somebody else may drive the vehicle")
+        return
+    draft.audit("custody_doubted", "recorded as in custody, and seen elsewhere by strong evidence")
+    draft.alert_once_an_hour(
+        "verify_custody",
+        "critical",
+        "the subject is recorded as in custody and was seen elsewhere: verify custody now, at the same grade",
+        "custody",
+    )
+
+
+def _nearest_of_track(observation: Observation, run: Iterator[Observation]) -> list[Observation]:
+    same = (o for o in run if o.track == observation.track and o.id != observation.id and is_zone_evidence(o))
+    return list(islice(same, 1))
+
+
+def _flag(draft: Draft, tracks: set[str], flag: str) -> None:
+    for fact in draft.state.breaches:
+        if fact.track in tracks and flag not in fact.flags:
+            fact.flags.append(flag)
+            draft.touch(fact)
+
+
+def _report(draft: Draft, observation: Observation) -> None:
+    event = draft.event
+    if isinstance(event, BreachReport) and event.data.wishes is not None:
+        draft.audit("wishes_recorded", "the protected person's wishes are recorded; they change no grade")
+    if not judge_report_breaches(draft, observation):
+        draft.audit("no_order_in_force", *(why_not(draft.state, observation.at) or ["no order is known"]))
+        draft.alert(
+            "report_without_order",
+            "high",
+            "a breach was reported of a subject under no order in force at that time: a person must look at it, for "
+            "the conduct may be an offence of its own",
+        )
+
+
+def _look_alike(draft: Draft, observation: Observation) -> None:
+    """Shown, never silently picked; passed on only near a zone or with a task open (behaviour 20)."""
+    if not _near_a_term(draft, observation) and live_task(draft.state) is None:
+        draft.quietly("look_alike", "a look-alike plate away from every zone, with no task open")
+        return
+    draft.audit("look_alike", "a plate that could be the subject's was read: for a person to check, never an arrest")
+    plate = observation.track.split(":", 1)[1]
+    draft.alert("check_plate", "medium", f"a camera read {plate}, which may be the subject's plate misread: check it")
+
+
+def _near_a_term(draft: Draft, observation: Observation) -> bool:
+    return any(
+        place(draft.state, draft.records, lineage, observation, draft.policy) in (Placement.IN, Placement.STRADDLING)
+        for lineage in lineages(draft.state, draft.records)
+    )
+
+
+def _ask_for_adjudication(draft: Draft, observation: Observation) -> None:
+    draft.audit("awaits_adjudication", "a face match counts only once a person has confirmed it")
+    if _near_a_term(draft, observation) or live_task(draft.state) is not None:
+        draft.alert("adjudicate", "high", "a face match that would matter waits for a person's adjudication")
+
+
+def adjudication(draft: Draft, event: Adjudication) -> None:
+    """A person's verdict on a face match, which is kept for a day to wait for it."""
+    match = draft.records.find(f"{event.source}#{event.data.event_id}")
+    kept = timedelta(seconds=draft.policy.evidence.face_keep_s)
+    if match is None or match.nature != "unadjudicated" or draft.now - match.at > kept:
+        draft.audit("no_match_to_adjudicate", "no face match of that id waits for adjudication")
+        return
+    draft.records.remove(match)
+    draft.audit("adjudicated", f"the face match was {event.data.outcome}")
+    nature = None if event.data.outcome == "confirmed" else "rejected"
+    judged = match.model_copy(update={"nature": nature})
+    draft.records.add(judged)
+    if nature is None:
+        _sighting(draft, judged)
+
+
+def device_state(draft: Draft, event: TagFix) -> None:
+    """Tamper and battery are alerts of their own, whatever the position says (behaviour 25)."""
+    tag = event.data.device_id
+    if event.data.tamper:
+        draft.audit("tamper", "the tag reports tampering; no data is not compliance")
+        draft.alert("tag_tamper", "high", f"tag {tag} reports tampering")
+    if event.data.battery_low:
+        draft.quietly("battery_low", "the tag reports a low battery")
+        draft.alert_once_an_hour("tag_battery", "low", f"tag {tag} reports a low battery", tag)
+
+
+def on_partner(draft: Draft, event: TagFix) -> None:
+    """A protected person's own device: kept for a quarter of an hour, only to measure distances from it."""
+    person = draft.routing.person_id
+    position = event.data.position
+    if event.data.tamper or event.data.battery_low:
+        draft.alert_once_an_hour(
+            "partner_device", "medium", "a protected person's device reports low battery or tampering", "partner"
+        )
+    if person is None or position is None or not position.usable:
+        draft.quietly("partner_position", "a protected person's device sent no usable position, or is nobody's")
+        return
+    fix = Fix(
+        at=event.time,
+        id=event.event_id,
+        position=position,
+        accuracy_m=position.accuracy_m or draft.policy.accuracy.tag_m,
+    )
+    known = draft.state.partners.get(person, [])
+    if any(kept.id == fix.id for kept in known):
+        draft.quietly("duplicate", "this event id was already applied; it changes nothing")
+        return
+    newest = max(fix.at, *(kept.at for kept in known)) if known else fix.at
+    fixes = sorted((f for f in [*known, fix] if newest - f.at <= PARTNER_KEPT), key=lambda f: f.at)
+    draft.state.partners[person] = fixes[-MAX_PARTNER_FIXES:]
+    draft.quietly("partner_position", "a protected person's position is known")
+    _judge_distance_again(draft, fix)
+
+
+def _judge_distance_again(draft: Draft, fix: Fix) -> None:
+    """The other side moved: the subject's newest fixes are judged against it, as a visit's next step."""
+    state, policy = draft.state, draft.policy
+    window = timedelta(seconds=policy.evidence.partner_window_s)
+    for track, device in list(state.devices.items()):
+        own = device.accepted
+        if own is None or abs(own.at - fix.at) > window:
+            continue
+        observation = next((o for o in draft.records.after(own.at, own.at) if o.id == own.id), None)
+        for lineage in lineages(state, draft.records):
+            if observation is None or not _is_distance(draft, lineage):
+                continue
+            placement = place(state, draft.records, lineage, observation, policy)
+            key = track_key(lineage, track)
+            if placement is Placement.IN and key not in state.tracks:
+                _advance(draft, lineage, observation, own)
+
+
+def _beyond_horizon(draft: Draft, observation: Observation) -> None:
+    if observation.track == "report":
+        breach = any(in_force(draft.state, draft.records, observation.at))
+    else:
+        breach = observation.position is not None and any(
+            place(draft.state, draft.records, lineage, observation, draft.policy) is Placement.IN
+            for lineage in lineages(draft.state, draft.records)
+        )
+    draft.audit("beyond_horizon", "older than the evidence that is kept: not judged with the rest")
+    if breach:
+        text = "an event older than the retained evidence shows a breach: a person must look at it"
+        draft.alert("old_breach", "medium", text)
+
+
+def retraction(draft: Draft, event: Retraction) -> None:
+    """A source takes events back: without them, what they showed is judged again."""
+    for retracted in event.data.retracts:
+        observation = draft.records.find(f"{event.source}#{retracted}")
+        if observation is None:
+            draft.audit("nothing_to_retract", "no retained event of that id and source")
+            continue
+        draft.records.remove(observation)
+        draft.audit("retracted", f"the source took the event back: {event.data.reason}")
+        for fact in [f for f in draft.state.breaches if f.opened_by.event_id == observation.id]:
+            if fact.track == "report":
+                withdraw(draft, fact, "its source retracted the report")
+        if not any(o.track == observation.track for o in draft.records.all()):
+            for fact in [f for f in draft.state.breaches if f.track == observation.track]:
+                withdraw(draft, fact, "its source retracted the evidence")
+    rejudge(draft, set(draft.state.orders))
+
+
+def _see(draft: Draft, observation: Observation) -> None:
+    """The subject's newest position; an open task is told at most once a minute."""
+    state = draft.state
+    seen = state.last_seen
+    if observation.position is None or (seen is not None and observation.at <= seen.time):
+        return
+    position = observation.position
+    if position.accuracy_m is None:
+        position = position.model_copy(update={"accuracy_m": accuracy_m(observation, draft.policy)})
+    state.last_seen = LastSeen(
+        time=observation.at,
+        position=position,
+        place=place_name(position),
+        source=observation.type,
+        event_id=observation.id,
+        recorded_at=draft.now,
+    )
+    task = live_task(state)
+    if task is None:
+        return
+    interval = timedelta(seconds=draft.policy.limits.last_seen_interval_s)
+    if task.last_seen_sent_at is None or draft.now - task.last_seen_sent_at >= interval:
+        task.last_seen_sent_at = draft.now
+        draft.touch(task)

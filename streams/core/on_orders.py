@@ -1,0 +1,188 @@
+"""Events about orders: made, varied, served, stayed, ended, requirements met."""
+
+from datetime import timedelta
+
+from schemas.orders import (
+    IdentifierKind,
+    IdentifierRecord,
+    Order,
+    OrderData,
+    OrderEnded,
+    OrderServed,
+    OrderStayed,
+    RequirementMet,
+    Role,
+)
+from streams.core.breaches import withdraw
+from streams.core.deadlines import requirement_at
+from streams.core.draft import Draft
+from streams.core.force import effective_from
+from streams.core.kinds import KINDS
+from streams.core.on_evidence import rejudge
+from streams.core.state import OrderRef, Stay, VersionRef
+
+Records = dict[tuple[str, str, str], IdentifierRecord]
+
+
+def _ref(draft: Draft, order_id: str) -> OrderRef:
+    return draft.state.orders.setdefault(order_id, OrderRef(order_id=order_id))
+
+
+def order(draft: Draft, event: Order) -> None:
+    """A version of an order: keep it, tell the index whom it names, judge again what it touches."""
+    data = event.data
+    ref = _ref(draft, data.order_id)
+    if any(known.version == data.version for known in ref.versions):
+        if draft.records.order(data.order_id, data.version).data != data:
+            draft.audit("refused", f"version {data.version} is held with other content; a change needs a new one")
+            draft.alert(
+                "order_version_conflict",
+                "high",
+                f"order {data.order_id} version {data.version} arrived twice with different content: the first is "
+                "kept; ask the court or records system which is right, and publish it as a new version",
+            )
+            return
+        draft.audit("order_repeated", "this version is already held; a new event id with the same content")
+        return
+    before = _identifiers(draft)
+    ref.versions.append(
+        VersionRef(
+            version=data.version,
+            effective_from=effective_from(data),
+            expires_at=data.expires_at,
+            recorded_at=event.recordedtime,
+            known_at=draft.now,
+            in_court=data.present_in_court,
+            without_notice=data.without_notice,
+            waits_for=data.effective_on_end_of,
+        )
+    )
+    draft.records.put_order(data)
+    if data.service is not None:
+        ref.services[data.version] = data.service
+    _supersede(draft)
+    after = _identifiers(draft)
+    draft.effects.identifiers += [record for key, record in after.items() if before.get(key) != record]
+    name = f"{data.order_id}/{data.version}"
+    until = f"to {data.expires_at:%Y-%m-%d}" if data.expires_at else "until further order"
+    draft.audit("order_loaded", f"in force from {effective_from(data):%Y-%m-%d} {until}", orders=[name])
+    for doubt in doubts(data):
+        draft.audit("order_doubted", doubt, orders=[name])
+        draft.alert(
+            "check_order", "medium", f"order {data.order_id}: {doubt}; it is loaded and acted on", cause=(name,)
+        )
+    others = {other.order_id for other in draft.state.orders.values() for v in other.versions if v.waits_for}
+    rejudge(draft, {data.order_id, *others, *([data.replaces] if data.replaces else [])})
+
+
+def doubts(data: OrderData) -> list[str]:
+    """What a person should check about an order that is loaded all the same (never dropped)."""
+    row, found = KINDS[data.kind], []
+    if data.expires_at is not None:
+        length = data.expires_at - data.made_at
+        if row.min_days is not None and length < timedelta(days=row.min_days) - timedelta(days=1):
+            found.append(f"its period is shorter than the {row.min_days} days that {row.section} asks for")
+        if row.max_days is not None and length > timedelta(days=row.max_days):
+            found.append(f"its period is longer than the {row.max_days} days that {row.section} allows")
+    elif row.max_days is not None:
+        found.append(f"it has no end, where {row.section} allows at most {row.max_days} days")
+    return found
+
+
+def _supersede(draft: Draft) -> None:
+    """A full order ends the interim whose main application it determines (SPA 2019 s5)."""
+    for ref in draft.state.orders.values():
+        for version in ref.versions:
+            later = draft.records.order(ref.order_id, version.version).data
+            interim = draft.state.orders.get(later.replaces or "")
+            if interim is not None:
+                interim.superseded_at = effective_from(later)
+
+
+def _identifiers(draft: Draft) -> Records:
+    """What the orders say about who is named by what: the newest version that names it counts.
+
+    An identifier that a later version no longer names ends when that version takes effect.
+    """
+    found: Records = {}
+    for ref in draft.state.orders.values():
+        for version in sorted(ref.versions, key=lambda v: v.version):
+            data = draft.records.order(ref.order_id, version.version).data
+            for key, record in found.items():
+                if key[2] == ref.order_id and record.kind not in (IdentifierKind.SUBJECT, IdentifierKind.ORDER):
+                    closed = min(record.valid_to or version.effective_from, version.effective_from)
+                    found[key] = record.model_copy(update={"valid_to": closed})
+            for record in _named_by(draft.state.subject_id, data):
+                found[(record.kind, record.value, record.order_id)] = record
+    return found
+
+
+def _named_by(subject_id: str, data: OrderData) -> list[IdentifierRecord]:
+    """Every identifier that one order version states, with the subject and the order as identifiers too."""
+    themselves = [
+        IdentifierRecord(kind=kind, value=value, subject_id=subject_id, role=Role.SUBJECT, order_id=data.order_id)
+        for kind, value in (
+            (IdentifierKind.SUBJECT, data.respondent.subject_id),
+            (IdentifierKind.ORDER, data.order_id),
+        )
+    ]
+    stated = [
+        IdentifierRecord(
+            kind=stated.kind,
+            value=stated.value,
+            subject_id=subject_id,
+            role=stated.role,
+            person_id=stated.person_id,
+            order_id=data.order_id,
+            valid_from=stated.valid_from,
+            valid_to=stated.valid_to,
+        )
+        for stated in data.identifiers
+    ]
+    return themselves + stated
+
+
+def served(draft: Draft, event: OrderServed) -> None:
+    """Proof of service: the words about the power change on every ground under that order."""
+    data = event.data
+    _ref(draft, data.order_id).services[data.version] = data.service
+    draft.audit("service_recorded", f"version {data.version}: {data.service.method}", orders=[data.order_id])
+    for fact in draft.state.breaches:
+        if fact.order_id == data.order_id:
+            draft.touch(fact)
+
+
+def ended(draft: Draft, event: OrderEnded) -> None:
+    """A court ended the order: nothing after that moment breaches it, what was before stays."""
+    data = event.data
+    ref = _ref(draft, data.order_id)
+    ref.ended_at, ref.ended_by = event.time, data.reference
+    draft.audit(
+        "order_ended", f"{data.how} from {event.time:%Y-%m-%d %H:%M}Z", data.reference, orders=[data.order_id]
+    )
+    rejudge(draft, set(draft.state.orders))
+
+
+def stayed(draft: Draft, event: OrderStayed) -> None:
+    """A stay replaces an earlier one that began at the same time, which is how its end is stated later."""
+    ref = _ref(draft, event.data.order_id)
+    ref.stays = [stay for stay in ref.stays if stay.begins != event.time]
+    ref.stays.append(Stay(begins=event.time, until=event.data.until))
+    draft.audit("order_stayed", event.data.reference, orders=[event.data.order_id])
+    rejudge(draft, {event.data.order_id})
+
+
+def requirement_met(draft: Draft, event: RequirementMet) -> None:
+    """What was asked was done: nothing falls due for it, and a breach already raised for it is corrected."""
+    data = event.data
+    ref = _ref(draft, data.order_id)
+    name = requirement_at(draft.state, draft.records, ref, data.term_id, event.time, draft.policy)
+    if name is None:
+        draft.audit("noted", "nothing was due that this would meet", orders=[data.order_id])
+        return
+    ref.met[name] = event.time
+    draft.audit("requirement_met", name, orders=[data.order_id])
+    if name in ref.missed:
+        ref.missed.remove(name)
+        for fact in [f for f in draft.state.breaches if f.track == f"omission:{name}"]:
+            withdraw(draft, fact, "a record that it was done in time arrived late")
