@@ -11,6 +11,7 @@ from streams import transport
 from streams.agents.assess import assess_agent
 from streams.agents.ingest import INGESTED, ingest_agent
 from streams.alarms import AlarmClock, Alarms
+from streams.core import jurisdiction
 from streams.core.policy import load_policy
 from streams.identifiers import IndexReader
 from streams.kafka.admin import bootstrap
@@ -98,6 +99,7 @@ def create_app(settings: Settings, worker_id: str) -> App:
         worker_redirect_stdouts=False,
     )
     policy = load_policy(settings.policy_file)
+    jurisdiction.load()
     index = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     subjects, records = app.bytes_table("subjects"), app.bytes_table("records")
     alarms = Alarms()

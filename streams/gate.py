@@ -111,6 +111,7 @@ class Gate(ConsumerRebalanceListener):
             session_timeout_ms=int(settings.session_timeout_s * 1000),
             heartbeat_interval_ms=int(settings.session_timeout_s * 250),
             max_partition_fetch_bytes=2_500_000,
+            fetch_max_wait_ms=50,
         )
         self._producer = AIOKafkaProducer(
             bootstrap_servers=servers,

@@ -1,4 +1,4 @@
-"""The identifier index: who is named by a plate, tag, order or reference, at a moment.
+"""The reader that keeps a process's identifier index equal to the `identifiers` topic.
 
 Each process reads the whole compacted `identifiers` topic into memory with a consumer that has no group, is
 ready at its end, and then follows it. `confirm_fresh` tells when the index holds all that was in the topic
@@ -8,63 +8,16 @@ when it was called, so that nobody judges by an old index.
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.orders import IdentifierKind, IdentifierRecord, Role
+from schemas.orders import IdentifierRecord
 from streams import metrics
-from streams.core.plates import canonical, skeleton
-from streams.core.resolve import EXERCISE
+from streams.core.index import IdentifierIndex
 
 log = structlog.get_logger()
-
-
-class IdentifierIndex:
-    """The records by what they name; pure memory."""
-
-    def __init__(self) -> None:
-        self._records: dict[tuple[str, str], dict[tuple[str, str, str], IdentifierRecord]] = defaultdict(dict)
-        self._skeletons: dict[str, set[str]] = defaultdict(set)
-
-    def __len__(self) -> int:
-        return sum(map(len, self._records.values()))
-
-    def add(self, record: IdentifierRecord) -> None:
-        value = _spelt(record.kind, record.value)
-        self._records[(record.kind, value)][(record.subject_id, record.order_id, record.role)] = record
-        if record.kind is IdentifierKind.PLATE:
-            self._skeletons[skeleton(value)].add(value)
-
-    def knows_plate(self, vrm: str) -> bool:
-        """Could this read be of interest: is the plate, or one that looks like it, on any order?"""
-        return skeleton(vrm) in self._skeletons
-
-    def find(self, kind: IdentifierKind, value: str, at: datetime, exercise: bool) -> list[IdentifierRecord]:
-        """The records that `value` names at `at`, one for each subject and role."""
-        found: dict[tuple[str, Role], IdentifierRecord] = {}
-        for record in self._records.get((kind, _spelt(kind, value)), {}).values():
-            if record.subject_id.startswith(EXERCISE) == exercise and _valid(record, at):
-                found[(record.subject_id, record.role)] = record
-        return list(found.values())
-
-    def look_alikes(self, vrm: str, at: datetime, exercise: bool) -> list[IdentifierRecord]:
-        """The records of plates that a camera could have misread as this one, without the plate itself."""
-        others = self._skeletons.get(skeleton(vrm), set()) - {canonical(vrm)}
-        return [r for plate in sorted(others) for r in self.find(IdentifierKind.PLATE, plate, at, exercise)]
-
-
-def _spelt(kind: str, value: str) -> str:
-    return canonical(value) if kind == IdentifierKind.PLATE else value
-
-
-def _valid(record: IdentifierRecord, at: datetime) -> bool:
-    return (record.valid_from is None or record.valid_from <= at) and (
-        record.valid_to is None or at < record.valid_to
-    )
 
 
 class IndexReader:
@@ -89,13 +42,21 @@ class IndexReader:
         self._fresh_at = 0.0
         self.task: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
+        # A connection answers in order, so a look at the log's end behind a waiting fetch waits as long as it
+        # (up to 0.5 s): looks have a connection of their own.
+        self._ends: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
         """Read the topic to its end; returns when the index is complete."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+            bootstrap_servers=self._bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=50,
         )
         await self._consumer.start()
+        self._ends = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        await self._ends.start()
         # The first answer may come before the metadata of a topic that nobody has asked for.
         await self._consumer._client.add_topic(self._topic)
         partitions = self._consumer.partitions_for_topic(self._topic) or set()
@@ -114,8 +75,9 @@ class IndexReader:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
-        if self._consumer is not None:
-            await self._consumer.stop()
+        for consumer in (self._consumer, self._ends):
+            if consumer is not None:
+                await consumer.stop()
 
     async def _read(self) -> None:
         assert self._consumer is not None
@@ -178,9 +140,9 @@ class IndexReader:
                 await after
             self._check, self._next_check = self._next_check, None
         await self._started.wait()
-        assert self._consumer is not None
+        assert self._ends is not None
         started = time.time()
-        ends = await self._consumer.end_offsets(self._partitions)
+        ends = await self._ends.end_offsets(self._partitions)
         while any(self._applied[partition] < end for partition, end in ends.items()):
             await self._progress.wait()
         self._fresh_at = max(self._fresh_at, started)

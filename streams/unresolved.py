@@ -97,6 +97,7 @@ class Redrive:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=2_500_000,
+            fetch_max_wait_ms=50,
         )
         await self._consumer.start()
         partitions = range(self._app.partition_count[self._topic])

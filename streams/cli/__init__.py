@@ -22,6 +22,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kafka": ("streams.cli.kafka", "Run a local Apache Kafka for development."),
     "worker": ("streams.cli.worker", "Run one worker: ingest and assess."),
     "gate": ("streams.cli.gate", "Run one gate: filter the plate-read feed."),
+    "simulate": ("streams.cli.simulate", "Invent traffic whose outcome is known."),
+    "policy": ("streams.cli.policy", "Check a policy, and show what another would have decided."),
+    "explain": ("streams.cli.explain", "Explain a task: its events, orders, rules and reasons."),
+    "audit": ("streams.cli.audit", "Verify the audit's hash chains."),
     "topics": ("streams.cli.topics", "Plan, apply and check the topics of the pipeline."),
 }
 

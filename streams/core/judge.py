@@ -76,15 +76,16 @@ def fix_of(observation: Observation, policy: Policy) -> Fix:
     )
 
 
-def is_jump(a: Fix, b: Fix, policy: Policy) -> bool:
+def is_jump(a: Fix, b: Fix, policy: Policy, clock_slack_s: float = 1.0) -> bool:
     """Could nobody have travelled from one to the other? Both error circles are given the benefit.
 
-    After a silence nothing is known of the journey, so nothing is a jump.
+    After a silence nothing is known of the journey, so nothing is a jump. `clock_slack_s`: clocks of different
+    sources may differ by that much.
     """
     if is_silence(min(a.at, b.at), max(a.at, b.at), policy.visits):
         return False
     apart_m = distance_m(a.position, b.position) - a.accuracy_m - b.accuracy_m
-    seconds = max(abs((b.at - a.at).total_seconds()), 1.0)
+    seconds = max(abs((b.at - a.at).total_seconds()), clock_slack_s)
     return apart_m / seconds > policy.evidence.max_speed_mps
 
 

@@ -338,7 +338,7 @@ def _compare_sources(draft: Draft, observation: Observation, fix: Fix) -> None:
             *_nearest_of_track(observation, draft.records.before(observation.at)),
             *_nearest_of_track(observation, draft.records.after(observation.at, draft.now)),
         ]
-        if any(is_jump(fix_of(other, policy), fix, policy) for other in neighbours):
+        if any(is_jump(fix_of(other, policy), fix, policy, policy.evidence.clock_slack_s) for other in neighbours):
             _flag(draft, {observation.track}, "possible clone: two reads that one vehicle cannot have made")
             draft.audit("possible_clone", "two reads of the plate lie too far apart for one vehicle; both are kept")
             draft.alert_once_an_hour(
@@ -350,7 +350,7 @@ def _compare_sources(draft: Draft, observation: Observation, fix: Fix) -> None:
         other = device.accepted
         if track == observation.track or other is None or abs(other.at - fix.at) > window:
             continue
-        if is_jump(other, fix, policy):
+        if is_jump(other, fix, policy, policy.evidence.clock_slack_s):
             _flag(draft, {track, observation.track}, "conflict: another source places the subject elsewhere")
             draft.audit("position_conflict", "two sources place the subject too far apart; neither is suppressed")
             draft.alert_once_an_hour(

@@ -16,6 +16,8 @@ _SHAPES = [
     *(f"A{'9' * digits}AAA" for digits in (1, 2, 3)),
     *(f"AAA{'9' * digits}A" for digits in (1, 2, 3)),
 ]
+# A part of this length or more is worth a person's look; a shorter one could be anybody's.
+MIN_PARTIAL = 5
 _LOOK_ALIKE = str.maketrans({"0": "O", "D": "O", "Q": "O", "1": "I", "8": "B", "5": "S", "2": "Z"})
 
 
@@ -42,3 +44,9 @@ def canonical(vrm: str) -> str:
 def skeleton(vrm: str) -> str:
     """What plates that cameras confuse have in common."""
     return bare(vrm).translate(_LOOK_ALIKE)
+
+
+def dropped(plate: str) -> set[str]:
+    """The plate with each character missing in turn: what a read that lost one looks like."""
+    shorter = {plate[:index] + plate[index + 1 :] for index in range(len(plate))}
+    return {read for read in shorter if len(read) >= MIN_PARTIAL}

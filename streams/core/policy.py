@@ -40,6 +40,7 @@ class Evidence(_Section):
     """When positions contradict each other, or say nothing."""
 
     max_speed_mps: Seconds
+    clock_slack_s: Seconds
     conflict_window_s: Seconds
     partner_window_s: Seconds
     silence_s: Seconds

@@ -1,0 +1,90 @@
+"""The pipeline in memory, without Kafka: for a policy's rehearsal, for explanations and for tests."""
+
+import hashlib
+from datetime import datetime, timedelta
+
+from schemas.base import Event
+from schemas.inbound import BadMessageError, decode
+from schemas.internal import Routing, SubjectEvent
+from schemas.tasks import Alert, ArrestTask, AuditEntry
+from streams.core.assess import decide
+from streams.core.index import IdentifierIndex
+from streams.core.policy import Policy
+from streams.core.records import Records
+from streams.core.resolve import EXERCISE, Target, resolve
+from streams.core.state import SubjectState
+
+
+class Rehearsal:
+    """Feeds events through resolving and assessing under one policy; what came out is in its lists.
+
+    An event that names nobody yet is held and driven on when an identifier appears, as in the pipeline.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.index = IdentifierIndex()
+        self.tasks: dict[str, ArrestTask] = {}
+        self.alerts: list[Alert] = []
+        self.audits: list[AuditEntry] = []
+        self.refused: list[BadMessageError] = []
+        self.rows: dict[str, bytes] = {}
+        self._tables: dict[str, dict[bytes, bytes]] = {}
+        self._held: list[tuple[str, Event, datetime]] = []
+        self._offset = 0
+
+    def feed(self, topic: str, value: bytes, now: datetime) -> None:
+        """One inbound message, which the broker takes at `now`."""
+        try:
+            event = decode(topic, value)
+        except BadMessageError as error:
+            self.refused.append(error)
+            return
+        self.apply(topic, event, now)
+
+    def apply(self, topic: str, event: Event, now: datetime) -> None:
+        targets = resolve(event, self.index)
+        if not targets:
+            self._held.append((topic, event, now))
+        known = len(self.index)
+        for target in targets:
+            self._assess(topic, event, now, target)
+        if len(self.index) != known:
+            held, self._held = self._held, []
+            for held_topic, held_event, _ in held:
+                self.apply(held_topic, held_event, now)
+
+    def _assess(self, topic: str, event: Event, now: datetime, target: Target) -> None:
+        self._offset += 1
+        routing = Routing(
+            topic=topic,
+            partition=0,
+            offset=self._offset,
+            appended_at=now,
+            sha256=hashlib.sha256(event.model_dump_json().encode()).hexdigest(),
+            role=target.role,
+            person_id=target.person_id,
+            match=target.match,
+        )
+        subject_id = target.subject_id
+        incoming = SubjectEvent.model_validate({"subject_id": subject_id, "routing": routing, "event": event})
+        state = self.state(subject_id)
+        records = Records(subject_id, self._tables.setdefault(subject_id, {}), set(state.hours))
+        effects = decide(state, records, incoming, self.policy, now, self._offset, self._offset)
+        self.rows[subject_id] = state.model_dump_json(exclude_defaults=True).encode()
+        for record in effects.identifiers:
+            self.index.add(record)
+        self.audits += effects.audits
+        self.alerts += effects.alerts
+        self.tasks |= {task.task_id: task for task in effects.tasks}
+
+    def state(self, subject_id: str) -> SubjectState:
+        row = self.rows.get(subject_id)
+        if row is None:
+            return SubjectState(subject_id=subject_id, exercise=subject_id.startswith(EXERCISE))
+        return SubjectState.model_validate_json(row)
+
+
+def arrival(event: Event) -> datetime:
+    """When an event of a file is taken to have arrived: when it was recorded, at least a moment after it was."""
+    return max(event.recordedtime, event.time) + timedelta(milliseconds=1)

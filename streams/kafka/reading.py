@@ -1,0 +1,47 @@
+"""Reading a whole topic once, for commands: no group, from the beginning to what was its end when asked."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+
+from streams.errors import BreachwatchError
+from streams.kafka.client import connect
+
+READ_TIMEOUT_S = 60.0
+
+
+def read_all(bootstrap_servers: str, topic: str, timeout_s: float = READ_TIMEOUT_S) -> Iterator[Any]:
+    """Each message of `topic` (its full name), partition after partition, up to the ends at the start.
+
+    Raises BreachwatchError when no broker answers, the topic is missing, or a read stalls for `timeout_s`.
+    """
+    with connect(bootstrap_servers):
+        pass
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap_servers.split(","),
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+    )
+    try:
+        numbers = consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise BreachwatchError(f"there is no topic {topic}: see `breachwatch topics check`")
+        partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        ends = consumer.end_offsets(partitions)
+        left = {partition for partition in partitions if consumer.position(partition) < ends[partition]}
+        deadline = time.monotonic() + timeout_s
+        while left:
+            for batch in consumer.poll(timeout_ms=500).values():
+                deadline = time.monotonic() + timeout_s
+                yield from batch
+            left = {partition for partition in left if consumer.position(partition) < ends[partition]}
+            if time.monotonic() > deadline:
+                raise BreachwatchError(f"reading {topic} stalled for {timeout_s:g} s")
+    finally:
+        consumer.close()
