@@ -77,9 +77,10 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
         subject = incoming.subject_id
         state = load(subjects.get(subject.encode()), subject)
         committed = app.committed.get((message.topic, message.partition), 0)
+        kept = Records(subject, records, set(state.hours))
         effects = decide(
             state,
-            Records(subject, records, set(state.hours)),
+            kept,
             incoming,
             policy,
             appended_at,
@@ -89,6 +90,10 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
         row = state.model_dump_json(exclude_defaults=True).encode()
         assert len(row) <= ROW_LIMIT_BYTES, f"a row of {len(row)} bytes outgrew its bound"
         metrics.ROW_BYTES.observe(len(row))
+        if kept.orders_written:
+            # The tables have changelogs of their own: after a crash a row must not refer to an order that was
+            # lost on the way.
+            await app.sends.barrier(app.settings.send_timeout_s)
         subjects[subject.encode()] = row
         due = None if state.wake_at is None else state.wake_at.timestamp()
         alarms.set(subject.encode(), due, not_before=appended_at.timestamp() + RETRY_S)

@@ -62,6 +62,7 @@ def observed(draft: Draft) -> Observation | None:
             "partition": routing.partition,
             "offset": routing.offset,
             "sha256": routing.sha256,
+            "applied_at": draft.offset,
             **fields,
         }
     )
@@ -144,6 +145,8 @@ def _newest(draft: Draft, device: Device, observation: Observation, fix: Fix) ->
 
     Unless it is a jump: then it waits for the next fix, which refutes it or confirms it.
     """
+    if device.newest == (fix.at, fix.id):
+        return  # a replay of what the row has already counted
     previous = device.accepted
     jump = previous is not None and is_filtered(observation.track) and is_jump(previous, fix, draft.policy)
     if jump and (device.pending is None or is_jump(device.pending, fix, draft.policy)):
@@ -432,12 +435,13 @@ def adjudication(draft: Draft, event: Adjudication) -> None:
     """A person's verdict on a face match, which is kept for a day to wait for it."""
     match = draft.records.find(f"{event.source}#{event.data.event_id}")
     kept = timedelta(seconds=draft.policy.evidence.face_keep_s)
-    if match is None or match.nature != "unadjudicated" or draft.now - match.at > kept:
+    nature = None if event.data.outcome == "confirmed" else "rejected"
+    # Already judged alike: a replay whose row does not know of it yet.
+    if match is None or match.nature not in ("unadjudicated", nature) or draft.now - match.at > kept:
         draft.audit("no_match_to_adjudicate", "no face match of that id waits for adjudication")
         return
     draft.records.remove(match)
     draft.audit("adjudicated", f"the face match was {event.data.outcome}")
-    nature = None if event.data.outcome == "confirmed" else "rejected"
     judged = match.model_copy(update={"nature": nature})
     draft.records.add(judged)
     if nature is None:
@@ -518,18 +522,19 @@ def _beyond_horizon(draft: Draft, observation: Observation) -> None:
 def retraction(draft: Draft, event: Retraction) -> None:
     """A source takes events back: without them, what they showed is judged again."""
     for retracted in event.data.retracts:
-        observation = draft.records.find(f"{event.source}#{retracted}")
-        if observation is None:
+        event_id = f"{event.source}#{retracted}"
+        observation = draft.records.find(event_id)
+        if observation is not None:
+            draft.records.remove(observation)
+        facts = [f for f in draft.state.breaches if f.opened_by.event_id == event_id]
+        if observation is None and not facts:
             draft.audit("nothing_to_retract", "no retained event of that id and source")
             continue
-        draft.records.remove(observation)
         draft.audit("retracted", f"the source took the event back: {event.data.reason}")
-        for fact in [f for f in draft.state.breaches if f.opened_by.event_id == observation.id]:
-            if fact.track == "report":
-                withdraw(draft, fact, "its source retracted the report")
-        if not any(o.track == observation.track for o in draft.records.all()):
-            for fact in [f for f in draft.state.breaches if f.track == observation.track]:
-                withdraw(draft, fact, "its source retracted the evidence")
+        kept_tracks = {o.track for o in draft.records.all()}
+        for fact in facts:
+            if fact.track == "report" or fact.track not in kept_tracks:
+                withdraw(draft, fact, "its source retracted what showed it")
     rejudge(draft, set(draft.state.orders))
 
 

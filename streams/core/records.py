@@ -38,6 +38,9 @@ class Observation(Model):
     partition: int
     offset: int
     sha256: str
+    applied_at: int
+    """Offset in `subject-events` of the record that brought it: the same offset again is a replay after a
+    crash, another one is a duplicate."""
 
 
 _SLICE: TypeAdapter[list[Observation]] = TypeAdapter(list[Observation])
@@ -58,6 +61,8 @@ class Records:
         self._subject = subject_id
         self._table = table
         self.hours = hours
+        self.orders_written = False
+        """An order must be safe in the changelog before a row refers to it."""
         self._slices: dict[int, list[Observation]] = {}
 
     def _key(self, minute: int) -> bytes:
@@ -75,11 +80,17 @@ class Records:
         return self._slices[minute]
 
     def add(self, observation: Observation) -> bool:
-        """Keep it; False if its id is already kept, which is how a duplicate is known."""
+        """Keep it; False if its id is already kept from another record, which is how a duplicate is known.
+
+        Row and records reach their changelogs apart, so after a crash a slice may hold what the row does not
+        know of: the replayed record is then applied, not taken for its own duplicate.
+        """
         minute = _minute(observation.at)
         present = self._slice(minute)
-        if any(known.id == observation.id for known in present):
+        known = next((known for known in present if known.id == observation.id), None)
+        if known is not None and known.applied_at != observation.applied_at:
             return False
+        present = [kept for kept in present if kept is not known]
         self.hours.add(minute // 60)
         self._write(minute, sorted([*present, observation], key=lambda o: (o.at, o.id)))
         return True
@@ -133,6 +144,7 @@ class Records:
         return dropped
 
     def put_order(self, order: OrderData) -> None:
+        self.orders_written = True
         self._table[self._order_key(order.order_id, order.version)] = order.model_dump_json(
             exclude_none=True
         ).encode()
