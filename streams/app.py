@@ -109,9 +109,12 @@ def create_app(settings: Settings, worker_id: str) -> App:
     redrive = Redrive(app, servers, index)
     alarm_clock = AlarmClock(app, alarms)
 
+    recovered = asyncio.Event()
+
     @subjects.on_recover
     async def _take_alarms_over(*_: Any) -> None:
         alarm_clock.load(subjects)
+        recovered.set()
 
     @app.service
     class IndexService(Service):
@@ -126,6 +129,14 @@ def create_app(settings: Settings, worker_id: str) -> App:
             await alarm_clock.stop()
             await redrive.stop()
             await index.stop()
+
+        @Service.task
+        async def _must_recover(self) -> None:
+            """Recovery can hang on a compacted changelog (fs#176): another start is better than waiting on."""
+            try:
+                await asyncio.wait_for(recovered.wait(), settings.recovery_timeout_s)
+            except TimeoutError:
+                await app.fault(RuntimeError(f"tables not recovered within {settings.recovery_timeout_s:g} s"))
 
         @Service.task
         async def _watch(self) -> None:

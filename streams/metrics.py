@@ -1,6 +1,6 @@
 """Every metric, in one place: prefix `breachwatch_`, base units, labels only from closed sets."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 EVENTS_IN = Counter(
     "breachwatch_events_in_total", "Messages read, by inbound topic and outcome", ["topic", "outcome"]
@@ -19,3 +19,9 @@ ROW_BYTES = Histogram(
 INDEX_IDENTIFIERS = Gauge("breachwatch_index_identifiers", "Identifiers in this process's index")
 INDEX_FRESH = Gauge("breachwatch_index_fresh", "1 while the index is confirmed fresh, 0 while events wait for it")
 HELD = Gauge("breachwatch_unresolved_events", "Events held because they name nobody an order is known for")
+
+
+def serve(port: int) -> None:
+    """Serve /metrics on loopback; 0: not at all."""
+    if port:
+        start_http_server(port, addr="127.0.0.1")

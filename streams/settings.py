@@ -63,9 +63,6 @@ class Settings(BaseSettings):
     recovery_timeout_s: float = Field(
         default=600.0, gt=0, description="seconds a worker may take to recover its tables before it ends"
     )
-    unresolved_horizon_s: float = Field(
-        default=7 * 86400.0, gt=0, description="seconds that an event nobody is known for waits to be re-driven"
-    )
     gate_lookback_s: float = Field(
         default=30.0,
         ge=0,

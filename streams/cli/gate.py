@@ -8,6 +8,7 @@ from streams.errors import BreachwatchError
 
 def command() -> None:
     """Run one gate until it is told to stop; refuses to start when a topic is not as it must be."""
+    from streams import metrics
     from streams.gate import run_gate
     from streams.kafka import admin
     from streams.logs import configure_logging
@@ -17,4 +18,5 @@ def command() -> None:
     if problems:
         raise BreachwatchError("the gate does not start:\n" + "\n".join(str(problem) for problem in problems))
     configure_logging()
+    metrics.serve(settings.metrics_port)
     asyncio.run(run_gate(settings))

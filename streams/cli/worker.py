@@ -12,6 +12,7 @@ def command(
     """Run one worker until it is told to stop; refuses to start when a topic is not as it must be."""
     import faust
 
+    from streams import metrics
     from streams.app import create_app
     from streams.kafka import admin
     from streams.logs import configure_logging
@@ -25,5 +26,6 @@ def command(
             + "\nsee `breachwatch topics plan`, then `breachwatch topics apply`"
         )
     configure_logging()
+    metrics.serve(settings.metrics_port)
     app = create_app(settings, name)
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

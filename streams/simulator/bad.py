@@ -8,14 +8,15 @@ import orjson
 
 from schemas.base import Event
 from schemas.inbound import BadReason
+from schemas.orders import Order
 from schemas.sightings import TagFix
 from streams.simulator.truth import TrueDeadLetter
 
-BadMessage = tuple[str, bytes | None, BadReason]
-"""Topic, value and reason."""
+BadMessage = tuple[str, str | None, bytes | None, BadReason]
+"""Topic, key, value and reason."""
 
 
-def bad_messages(rng: Random, run: str, count: int, order: Event, fix: TagFix | None) -> list[BadMessage]:
+def bad_messages(rng: Random, run: str, count: int, order: Order, fix: TagFix | None) -> list[BadMessage]:
     """`count` messages, of each kind in turn; none is twice the same, where bytes can differ.
 
     `order` lends its body, so that dead letters hold a victim's details; `fix` lends one to broken sightings.
@@ -23,10 +24,10 @@ def bad_messages(rng: Random, run: str, count: int, order: Event, fix: TagFix | 
     return [_make(rng, f"{run}-bad{number:05}", number, order, fix) for number in range(count)]
 
 
-def _make(rng: Random, name: str, number: int, order: Event, fix: TagFix | None) -> BadMessage:
+def _make(rng: Random, name: str, number: int, order: Order, fix: TagFix | None) -> BadMessage:
     body = _body(order, name)
     sighting = _body(fix, name) if fix is not None else None
-    kinds: list[BadMessage] = [
+    kinds: list[tuple[str, bytes | None, BadReason]] = [
         ("breach-reports", f'{{"id": "{name}", "type": "breach_rep'.encode(), BadReason.NOT_JSON),
         ("orders", orjson.dumps(body | {"time": "2026-03-29T01:30:00"}), BadReason.INVALID_FIELD),
         ("sightings", name.encode() + b"\xff\xfe", BadReason.NOT_UTF8),
@@ -43,7 +44,9 @@ def _make(rng: Random, name: str, number: int, order: Event, fix: TagFix | None)
         away = sighting["data"] | {"position": {"latitude": 51.5, "longitude": -270.6}}
         kinds.append(("sightings", orjson.dumps(sighting | {"data": away}), BadReason.INVALID_FIELD))
         kinds.append(("sightings", orjson.dumps(sighting | {"home": "unknown"}), BadReason.INVALID_FIELD))
-    return kinds[number % len(kinds)]
+    topic, value, reason = kinds[number % len(kinds)]
+    # A null value under an order's own key: a tombstone that must not erase it.
+    return topic, order.data.order_id if value is None else None, value, reason
 
 
 def _body(event: Event, name: str) -> dict[str, Any]:
@@ -52,5 +55,5 @@ def _body(event: Event, name: str) -> dict[str, Any]:
 
 def dead_letter(message: BadMessage) -> TrueDeadLetter:
     """What must be found for `message` among the dead letters."""
-    topic, value, reason = message
+    topic, _, value, reason = message
     return TrueDeadLetter(topic=topic, sha256=hashlib.sha256(value or b"").hexdigest(), reason=reason)

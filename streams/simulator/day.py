@@ -313,7 +313,7 @@ class _Journey:
         lead = timedelta(seconds=(self.matter.distance_m / SPEED_M_S) + 5 * self.day.config.fix_interval_s)
         self.at = self.begin = moment(end - lead, -self.rng.uniform(180, 1200))
         self._approach(self._outside_m())
-        out = self.at
+        out = self._last_time
         self._in()
         self._cross(out, self.inside[0].time)
         while self.at < end:

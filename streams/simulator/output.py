@@ -16,6 +16,9 @@ from streams.settings import Settings
 from streams.simulator.world import SimulatedEvent, SimulatedWorld
 
 _FLUSH_TIMEOUT_S = 60.0
+# A topic that does not exist shows as a send that waits for it this long.
+_TOPIC_TIMEOUT_MS = 10_000
+_HINT = "do the topics exist? `breachwatch topics check` tells"
 
 
 class PublishError(BreachwatchError):
@@ -88,7 +91,9 @@ def publish(
     with connect(address):
         pass  # a producer would wait a minute to say that nobody answers
     failed: list[BaseException] = []
-    producer = KafkaProducer(bootstrap_servers=address.split(","), acks="all", linger_ms=20)
+    producer = KafkaProducer(
+        bootstrap_servers=address.split(","), acks="all", linger_ms=20, max_block_ms=_TOPIC_TIMEOUT_MS
+    )
     try:
         waited = False
         for count, (at, event) in enumerate(zip(world.sent_at, world.events, strict=True), start=1):
@@ -104,7 +109,7 @@ def publish(
                 progress(count)
         producer.flush(timeout=_FLUSH_TIMEOUT_S)
     except KafkaError as error:
-        raise PublishError(f"Kafka at {address} took no more messages: {type(error).__name__}: {error}") from error
+        raise PublishError(f"Kafka at {address} takes no messages: {type(error).__name__}; {_HINT}") from error
     finally:
         producer.close(timeout=5)
     _raise_first(failed)
@@ -114,7 +119,4 @@ def publish(
 
 def _raise_first(failed: Iterable[BaseException]) -> None:
     for error in failed:
-        raise PublishError(
-            f"a message was not acknowledged: {type(error).__name__}; do the topics exist? "
-            "`breachwatch topics check` tells"
-        ) from error
+        raise PublishError(f"a message was not acknowledged: {type(error).__name__}; {_HINT}") from error

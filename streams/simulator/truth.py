@@ -35,6 +35,8 @@ class TrueBreach(_Truth):
     """None: a visit that still goes on when the stream ends."""
     opened_by: str
     """The `event_id` (source#id) of its first event."""
+    by_silence: bool = False
+    """It ended because time passed: the plate is never read again, so no later event can tell."""
 
 
 class TrueLastSeen(_Truth):
@@ -129,6 +131,16 @@ class Facts:
             )
         )
 
+    def settled(self) -> list[TrueBreach]:
+        """The breaches, with what only the whole day can tell."""
+        last_read = max((s.time for s in self.sightings if s.event_id.startswith("anpr/")), default=None)
+        return [
+            breach.model_copy(update={"by_silence": True})
+            if breach.certainty is Certainty.VEHICLE and breach.ended_at is not None and breach.ended_at == last_read
+            else breach
+            for breach in self.breaches
+        ]
+
     @property
     def first_breach_at(self) -> datetime | None:
         return min((breach.began_at for breach in self.breaches), default=None)
@@ -182,7 +194,7 @@ def gather(
         seed=config.seed,
         start=config.start,
         end=config.end,
-        breaches=sorted((b for f in told for b in f.breaches), key=lambda b: (b.subject_id, b.began_at)),
+        breaches=sorted((b for f in told for b in f.settled()), key=lambda b: (b.subject_id, b.began_at)),
         tasks=[task for f in told for task in f.tasks()],
         last_seen={subject_id: last for subject_id, last in seen.items() if last is not None},
         quarantined=quarantined,

@@ -71,7 +71,7 @@ def simulate(config: WorldConfig) -> SimulatedWorld:
             message.event = message.event.model_copy(update={"exercise": True})
     bad = _bad(config, messages)
     timed = [(m.sent_at, SimulatedEvent(m.topic, m.key, m.event)) for m in messages]
-    timed += [(at, SimulatedEvent(topic, None, value)) for at, (topic, value, _) in bad]
+    timed += [(at, SimulatedEvent(topic, key, value)) for at, (topic, key, value, _) in bad]
     timed += [
         (at, SimulatedEvent("anpr-reads", read["data"]["vrm"], read | {"exercise": config.exercise}))
         for at, read in background_reads(
@@ -86,7 +86,7 @@ def simulate(config: WorldConfig) -> SimulatedWorld:
         events=[event for _, event in timed],
         sent_at=[at for at, _ in timed],
         truth=truth,
-        bad=[(SimulatedEvent(topic, None, value), reason) for _, (topic, value, reason) in bad],
+        bad=[(SimulatedEvent(topic, key, value), reason) for _, (topic, key, value, reason) in bad],
     )
 
 
