@@ -128,6 +128,8 @@ class Ground:
     power: str
     confirmed: bool
     proof: str | None
+    serve_now: bool = False
+    """Notice of the order is what the power lacks."""
 
 
 def ground(records: Records, ref: OrderRef, version: int, term_id: str | None, at: datetime) -> Ground:
@@ -160,7 +162,7 @@ def ground(records: Records, ref: OrderRef, version: int, term_id: str | None, a
     if confirmed:
         return Ground((CHECK_THE_POWER if row.check else "") + row.power, not row.check, proof)
     lacking = LACKING[Needs.AWARENESS if row.needs is Needs.NOTHING else row.needs]
-    return Ground(NO_CONFIRMED_POWER.format(lacking=lacking), False, proof)
+    return Ground(NO_CONFIRMED_POWER.format(lacking=lacking), False, proof, serve_now=not notice)
 
 
 def _versions_with_same_term(ref: OrderRef, records: Records, version: int, term_id: str | None) -> list[VersionRef]:

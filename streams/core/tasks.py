@@ -6,7 +6,7 @@ from schemas.orders import OrderData
 from schemas.tasks import ArrestTask, Breach, HistoryEntry, TaskState, TaskUpdateData
 from streams.core.clocks import age_on
 from streams.core.force import ground
-from streams.core.kinds import KINDS, Needs
+from streams.core.kinds import KINDS
 from streams.core.policy import Policy
 from streams.core.priority import prioritise
 from streams.core.records import Records
@@ -130,10 +130,7 @@ def _flags(state: SubjectState, facts: list[BreachFact], orders: list[OrderData]
         flags.add("withdrawal recommended: no breach stands any more")
     for fact in facts:
         found = ground(records, state.orders[fact.order_id], fact.order_version, fact.term_id, fact.began_at)
-        if (
-            found.proof is None
-            and KINDS[records.order(fact.order_id, fact.order_version).data.kind].needs is Needs.SERVICE
-        ):
+        if found.serve_now:
             flags.add("serve now: an order breached here has no proof of service")
     for order in orders:
         born = order.respondent.date_of_birth
