@@ -7,10 +7,11 @@ read the row again. Nothing here knows Kafka, Faust or a clock. What each kind o
 
 from datetime import datetime, timedelta
 
+from schemas.base import Event
 from schemas.custody import CustodyEvent
 from schemas.internal import DeadlineDue, SubjectEvent
 from schemas.orders import Order, OrderEnded, OrderServed, OrderStayed, RequirementMet, Role
-from schemas.reports import Retraction
+from schemas.reports import BreachReport, Retraction
 from schemas.sightings import Adjudication, TagFix
 from schemas.tasks import TaskUpdate
 from streams.core import deadlines, on_evidence, on_orders, on_tasks
@@ -48,7 +49,7 @@ def decide(
     if draft.event.event_id in state.known:
         draft.quietly("duplicate", "this event id was already applied; it changes nothing")
         _rewrite_records(draft)
-    elif draft.event.time > draft.now + timedelta(seconds=policy.limits.future_tolerance_s):
+    elif _claimed(draft.event) > draft.now + timedelta(seconds=policy.limits.future_tolerance_s):
         _quarantine(draft)
     elif observation is not None:
         on_evidence.observe(draft, observation)
@@ -150,9 +151,18 @@ def _know(draft: Draft) -> None:
         del known[next(iter(known))]
 
 
+def _claimed(event: Event) -> datetime:
+    """The time that the sender's clock claims; a court may end or stay an order from a later day on."""
+    return event.recordedtime if isinstance(event, OrderEnded | OrderStayed) else event.time
+
+
 def _quarantine(draft: Draft) -> None:
     """A clock that runs ahead must not become "latest" (behaviour 45)."""
     source = draft.event.source
+    if isinstance(draft.event, TagFix) and draft.routing.role is Role.SUBJECT:
+        on_evidence.device_state(draft, draft.event)
+    if isinstance(draft.event, BreachReport):
+        draft.alert("report_from_the_future", "high", "a breach is reported with a time still to come: look now")
     draft.audit("quarantined", "the event claims a time in the future: its sender's clock is wrong")
     draft.alert_once_an_hour(
         "clock_ahead", "low", f"{source} sends events from the future: check its clock; they are not acted on", source

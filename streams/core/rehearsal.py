@@ -5,20 +5,24 @@ from datetime import datetime, timedelta
 
 from schemas.base import Event
 from schemas.inbound import BadMessageError, decode
-from schemas.internal import Routing, SubjectEvent
+from schemas.internal import DeadlineDue, Routing, SubjectEvent
 from schemas.tasks import Alert, ArrestTask, AuditEntry
 from streams.core.assess import decide
+from streams.core.effects import cause_id
 from streams.core.index import IdentifierIndex
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.resolve import EXERCISE, Target, resolve
 from streams.core.state import SubjectState
 
+_MOMENT = timedelta(milliseconds=1)
+
 
 class Rehearsal:
     """Feeds events through resolving and assessing under one policy; what came out is in its lists.
 
-    An event that names nobody yet is held and driven on when an identifier appears, as in the pipeline.
+    An event that names nobody yet is held and driven on when an identifier appears, and a row is woken when
+    something on it falls due, as in the pipeline.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -31,6 +35,7 @@ class Rehearsal:
         self.rows: dict[str, bytes] = {}
         self._tables: dict[str, dict[bytes, bytes]] = {}
         self._held: list[tuple[str, Event, datetime]] = []
+        self._due: dict[str, datetime] = {}
         self._offset = 0
 
     def feed(self, topic: str, value: bytes, now: datetime) -> None:
@@ -42,7 +47,26 @@ class Rehearsal:
             return
         self.apply(topic, event, now)
 
+    def advance(self, now: datetime) -> None:
+        """Wake each subject whose row waits for something that has fallen due by `now`, as workers do."""
+        while self._due:
+            subject_id, due = min(self._due.items(), key=lambda item: (item[1], item[0]))
+            # A moment later: a silence begins once its last second is over.
+            at = due + _MOMENT
+            if at > now:
+                return
+            alarm = DeadlineDue(
+                id=cause_id("deadline", subject_id, at.isoformat()),
+                source="breachwatch",
+                type="deadline_due",
+                time=at,
+                recordedtime=at,
+            )
+            self._assess("deadlines", alarm, at, Target(subject_id))
+            assert self._due.get(subject_id) != due, "what was due has been done, or it would be due for ever"
+
     def apply(self, topic: str, event: Event, now: datetime) -> None:
+        self.advance(now)
         targets = resolve(event, self.index)
         if not targets:
             self._held.append((topic, event, now))
@@ -72,6 +96,9 @@ class Rehearsal:
         records = Records(subject_id, self._tables.setdefault(subject_id, {}), set(state.hours))
         effects = decide(state, records, incoming, self.policy, now, self._offset, self._offset)
         self.rows[subject_id] = state.model_dump_json(exclude_defaults=True).encode()
+        self._due.pop(subject_id, None)
+        if state.wake_at is not None:
+            self._due[subject_id] = state.wake_at
         for record in effects.identifiers:
             self.index.add(record)
         self.audits += effects.audits
@@ -87,4 +114,4 @@ class Rehearsal:
 
 def arrival(event: Event) -> datetime:
     """When an event of a file is taken to have arrived: when it was recorded, at least a moment after it was."""
-    return max(event.recordedtime, event.time) + timedelta(milliseconds=1)
+    return max(event.recordedtime, event.time) + _MOMENT
