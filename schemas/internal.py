@@ -23,6 +23,8 @@ class Routing(Model):
     """As whom the event names the subject: themselves, or a person whom their order protects."""
     person_id: str | None = None
     """The protected person, where the identifier is theirs."""
+    traceparent: str | None = None
+    """W3C trace context: of the message's header, else of the event."""
     match: str = "direct"
     """How the subject was found: `direct` by the message, else the kind of identifier; `look-alike` plates
     need a person's check."""

@@ -89,6 +89,9 @@ def create_app(settings: Settings, worker_id: str) -> App:
         broker_max_poll_interval=300.0,
         broker_request_timeout=max(90.0, settings.session_timeout_s * 2),
         consumer_auto_offset_reset="earliest",
+        # Static membership (KIP-345): a worker that comes back under its name takes its partitions up at once,
+        # where the group would otherwise wait for its dead former self until the session times out.
+        consumer_group_instance_id=worker_id,
         consumer_max_fetch_size=MAX_REQUEST_BYTES,
         producer_acks=-1,
         producer_linger=0,

@@ -40,18 +40,21 @@ def key(origin: Origin) -> bytes:
     return cause_id("dead-letter", str(origin)).encode()
 
 
-def alert(origin: Origin, error: BadMessageError) -> Alert | None:
-    """The alert that a dead letter raises, if a person must know at once.
+def alert(origin: Origin, error: BadMessageError, *, exercise: bool = False) -> Alert | None:
+    """The alert that a dead letter, or a report that is held, raises, if a person must know at once.
 
     A breach report that cannot be read may be somebody waiting for help (behaviour 41); a null value may be a
     sender's attempt to end a protection.
     """
-    if origin.topic == "breach-reports":
+    if error.reason is BadReason.UNKNOWN_SUBJECT:
+        kind, severity, what = "unknown_subject", "high", "a breach report names nobody whom an order is known for"
+        see = f"message {origin}"
+    elif origin.topic == "breach-reports":
         kind, severity, what = "unreadable_breach_report", "critical", "a breach report could not be read"
+        see = f"message {origin}, see `breachwatch dead-letters list`"
     elif error.reason is BadReason.NULL_VALUE:
         kind, severity, what = "null_value", "medium", "a null value was published; it changed nothing"
-    elif error.reason is BadReason.UNKNOWN_SUBJECT:
-        kind, severity, what = "unknown_subject", "high", "an event names nobody whom an order is known for"
+        see = f"message {origin}, see `breachwatch dead-letters list`"
     else:
         return None
     return Alert.model_validate(
@@ -60,6 +63,7 @@ def alert(origin: Origin, error: BadMessageError) -> Alert | None:
             "kind": kind,
             "severity": severity,
             "at": origin.appended_at,
-            "text": f"{what}: {error.detail}; message {origin}, see `breachwatch dead-letters list`",
+            "text": f"{what}: {error.detail}; {see}",
+            "exercise": exercise,
         }
     )

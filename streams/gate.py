@@ -183,7 +183,7 @@ class Gate(ConsumerRebalanceListener):
                     sends.append(await self._dead_letter(message, error))
                 else:
                     matched += 1
-                    sends.append(await self._forward(message.value))
+                    sends.append(await self._forward(message.value, message.headers))
             self._look_back.seen(partition, messages[-1].offset + 1)
         metrics.READS.labels("passed").inc(passed)
         metrics.READS.labels("forwarded").inc(matched)
@@ -201,8 +201,8 @@ class Gate(ConsumerRebalanceListener):
         metrics.READS.labels("forwarded_late").inc(len(sends))
         return sends
 
-    async def _forward(self, value: bytes) -> Any:
-        return await self._producer.send(self._sightings, value, key=None)
+    async def _forward(self, value: bytes, headers: Any = ()) -> Any:
+        return await self._producer.send(self._sightings, value, key=None, headers=list(headers))
 
     async def _dead_letter(self, message, error: BadMessageError) -> Any:  # type: ignore[no-untyped-def]
         appended_at = datetime.fromtimestamp(message.timestamp / 1000, tz=UTC)

@@ -57,8 +57,11 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
             ("arrest-tasks", "task_id", effects.tasks),
         ):
             for model in models:
+                trace = getattr(model, "traceparent", None)
                 await outputs[name].send(
-                    key=str(getattr(model, key)).encode(), value=model.model_dump_json().encode()
+                    key=str(getattr(model, key)).encode(),
+                    value=model.model_dump_json().encode(),
+                    headers={"traceparent": trace.encode()} if trace else None,
                 )
                 metrics.EFFECTS.labels(name).inc()
 

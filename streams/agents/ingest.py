@@ -21,6 +21,12 @@ log = structlog.get_logger()
 INGESTED = ("orders", "breach-reports", "sightings", "custody-events", "task-updates", "source-heartbeats")
 
 
+def trace_of(headers: Any) -> str | None:
+    """The `traceparent` header of a message, if it has a readable one."""
+    value = dict(headers or {}).get("traceparent")
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else value
+
+
 def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
     """Register the agent of the inbound topic `name`."""
     subject_events = app.raw_topic("subject-events")
@@ -35,12 +41,12 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
         await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
         await alert(origin, error)
 
-    async def alert(origin: Origin, error: BadMessageError) -> None:
-        raised = dead_letters.alert(origin, error)
+    async def alert(origin: Origin, error: BadMessageError, *, exercise: bool = False) -> None:
+        raised = dead_letters.alert(origin, error, exercise=exercise)
         if raised is not None:
             await alerts.send(key=raised.alert_id.encode(), value=raised.model_dump_json().encode())
 
-    async def forward(origin: Origin, value: bytes, event: Event) -> str:
+    async def forward(origin: Origin, value: bytes, event: Event, traceparent: str | None) -> str:
         if isinstance(event, SourceHeartbeat):
             return "heartbeat"
         if direct_subject(event) is None:
@@ -57,6 +63,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
                 role=target.role,
                 match=target.match,
                 person_id=target.person_id,
+                traceparent=traceparent or event.traceparent,
             )
             subject = target.subject_id
             await subject_events.send(key=subject.encode(), value=encode_subject_event(subject, routing, value))
@@ -68,7 +75,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
         await unresolved.send(key=cause_id("held", event.event_id).encode(), value=held)
         if isinstance(event, BreachReport):
             detail = "the report is held and goes on when its order or identifier arrives"
-            await alert(origin, BadMessageError(BadReason.UNKNOWN_SUBJECT, detail))
+            await alert(origin, BadMessageError(BadReason.UNKNOWN_SUBJECT, detail), exercise=event.exercise)
         return "unresolved"
 
     async def ingest(stream: Any) -> None:
@@ -84,7 +91,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
                     await dead_letter(origin, message, error)
                     outcome = "dead_letter"
                 else:
-                    outcome = await forward(origin, message.value, event)
+                    outcome = await forward(origin, message.value, event, trace_of(message.headers))
                 metrics.EVENTS_IN.labels(name, outcome).inc()
             except Exception as fault:
                 # Not the data's fault: skipping it would lose it, so the worker ends without a commit.

@@ -7,7 +7,7 @@ from schemas.tasks import EvidenceRef, TaskState
 from streams.core.draft import Draft
 from streams.core.effects import cause_id
 from streams.core.force import version_at
-from streams.core.judge import Lineage, ReportedBreach, judge_report, visit_certainty
+from streams.core.judge import Lineage, ReportedBreach, excuses, judge_report, visit_certainty
 from streams.core.jurisdiction import force_flag, jurisdiction_flag
 from streams.core.records import Observation
 from streams.core.state import BreachFact, TaskRow
@@ -30,15 +30,31 @@ def reference(observation: Observation) -> EvidenceRef:
     )
 
 
+def visit_breach_id(draft: Draft, lineage: Lineage, visit: Visit) -> str:
+    return cause_id("breach", draft.state.subject_id, lineage.order_id, lineage.term_id, visit.opened_by)
+
+
+def version_of_visit(draft: Draft, lineage: Lineage, visit: Visit, shown_by: Observation) -> int:
+    """The order version that had the term when the visit began.
+
+    Of a crossing that began at a fix before the term was in force, the one at the fix that showed it.
+    """
+    state = draft.state
+    for at in (visit.began, shown_by.at):
+        version = version_at(state, state.orders[lineage.order_id], at)
+        if version is not None:
+            order = draft.records.order(lineage.order_id, version.version)
+            if lineage.term_id in order.terms:
+                return version.version
+    raise AssertionError("a visit is shown by a fix while its term was in force")
+
+
 def open_visit_breach(draft: Draft, lineage: Lineage, device: str, visit: Visit, shown_by: Observation) -> None:
     """A visit is a breach of the term as it stood when the visit began."""
-    state = draft.state
-    version = version_at(state, state.orders[lineage.order_id], visit.began)
-    if version is None:  # it began in the gap before its first fix in force; that fix decides
-        version = version_at(state, state.orders[lineage.order_id], shown_by.at)
-    assert version is not None, "a visit is shown by a fix while its order was in force"
-    term = draft.records.order(lineage.order_id, version.version).terms[lineage.term_id]
+    version = version_of_visit(draft, lineage, visit, shown_by)
+    term = draft.records.order(lineage.order_id, version).terms[lineage.term_id]
     flags = [CHECK_THE_IMAGE] if device.startswith("plate:") else []
+    flags += excuses(term, None)
     if (
         not visit.certain
         and visit.ended is not None
@@ -49,9 +65,9 @@ def open_visit_breach(draft: Draft, lineage: Lineage, device: str, visit: Visit,
     _add(
         draft,
         BreachFact(
-            breach_id=cause_id("breach", state.subject_id, lineage.order_id, lineage.term_id, visit.opened_by),
+            breach_id=visit_breach_id(draft, lineage, visit),
             order_id=lineage.order_id,
-            order_version=version.version,
+            order_version=version,
             term_id=lineage.term_id,
             term_kind=term.kind,
             protects=list(term.protects),
@@ -71,7 +87,7 @@ def open_visit_breach(draft: Draft, lineage: Lineage, device: str, visit: Visit,
 def fact_of_visit(draft: Draft, lineage: Lineage, device: str, visit: Visit) -> BreachFact | None:
     """The fact of a visit: by its cause, or the open one where late evidence has moved what opened it."""
     state = draft.state
-    breach_id = cause_id("breach", state.subject_id, lineage.order_id, lineage.term_id, visit.opened_by)
+    breach_id = visit_breach_id(draft, lineage, visit)
     same = [
         f for f in state.breaches if (f.order_id, f.term_id, f.track) == (lineage.order_id, lineage.term_id, device)
     ]
@@ -124,13 +140,12 @@ def add_omission(draft: Draft, fact: BreachFact) -> None:
 def _add(draft: Draft, fact: BreachFact, position: Position | None, force: str | None) -> None:
     state, policy, now = draft.state, draft.policy, draft.now
     age_s = (now - (fact.ended_at or draft.event.time)).total_seconds()
-    fact.fresh = age_s <= policy.limits.fresh_s
     fact.stale = age_s > policy.limits.stale_after_s
     if force is not None:
         fact.forces.append(force)
     flags = [jurisdiction_flag(position) if position is not None else None, force_flag(force) if force else None]
     fact.flags += [flag for flag in flags if flag is not None]
-    earlier = [f for f in state.breaches if f.breach_id != fact.breach_id]
+    earlier = [f for f in state.breaches if f.opened_by.event_id != fact.opened_by.event_id]
     if earlier:
         fact.flags.append("pattern: not the first breach; a new risk assessment is due")
     state.breaches.append(fact)
@@ -171,7 +186,7 @@ def _task_for(draft: Draft, fact: BreachFact) -> TaskRow:
         deadline=now + timedelta(seconds=grade.respond_within_s),
         grade=grade.name,
         last_seen_sent_at=now,
-        traceparent=draft.event.traceparent,
+        traceparent=draft.routing.traceparent or draft.event.traceparent,
     )
     note(task, now, "opened", SYSTEM, draft.event.event_id)
     state.tasks.append(task)

@@ -76,16 +76,21 @@ def fix_of(observation: Observation, policy: Policy) -> Fix:
     )
 
 
-def is_jump(a: Fix, b: Fix, policy: Policy, clock_slack_s: float = 1.0) -> bool:
-    """Could nobody have travelled from one to the other? Both error circles are given the benefit.
+def is_jump(a: Fix, b: Fix, policy: Policy) -> bool:
+    """Do two fixes of one device contradict each other? After a silence nothing is known of the journey."""
+    silent = is_silence(min(a.at, b.at), max(a.at, b.at), policy.visits)
+    return not silent and _is_too_fast(a, b, policy, at_least_s=1.0)
 
-    After a silence nothing is known of the journey, so nothing is a jump. `clock_slack_s`: clocks of different
-    sources may differ by that much.
-    """
-    if is_silence(min(a.at, b.at), max(a.at, b.at), policy.visits):
-        return False
+
+def is_too_far(a: Fix, b: Fix, policy: Policy) -> bool:
+    """Could nobody have been at both? The clocks of two cameras, or of two sources, may differ."""
+    return _is_too_fast(a, b, policy, at_least_s=policy.evidence.clock_slack_s)
+
+
+def _is_too_fast(a: Fix, b: Fix, policy: Policy, at_least_s: float) -> bool:
+    """Could nobody have travelled from one to the other? Both error circles are given the benefit."""
     apart_m = distance_m(a.position, b.position) - a.accuracy_m - b.accuracy_m
-    seconds = max(abs((b.at - a.at).total_seconds()), clock_slack_s)
+    seconds = max(abs((b.at - a.at).total_seconds()), at_least_s)
     return apart_m / seconds > policy.evidence.max_speed_mps
 
 
@@ -219,50 +224,6 @@ def is_zone_evidence(observation: Observation) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class Stretch:
-    """Consecutive observations of one device, from a moment when it was plainly outside."""
-
-    observations: list[Observation]
-    reaches_end: bool
-    """It runs to the device's newest observation, so the automaton's track after it is the present one."""
-
-
-def stretch_around(
-    state: SubjectState, records: Records, lineage: Lineage, late: Observation, policy: Policy
-) -> Stretch:
-    """What a late observation can change.
-
-    It begins and ends where the automaton is plainly outside whatever it remembered: at a silence, or after
-    one more than `leave_fixes` fixes wholly outside in a row, none of them a jump from the next.
-    """
-    rule = policy.visits
-
-    def settled(run: Iterable[Observation]) -> Iterator[Observation]:
-        outs, last = 0, late
-        for observation in run:
-            if is_silence(min(last.at, observation.at), max(last.at, observation.at), rule):
-                return
-            yield observation
-            placement = place(state, records, lineage, observation, policy)
-            jump = is_jump(fix_of(last, policy), fix_of(observation, policy), policy)
-            outs = 0 if jump or placement is not Placement.OUT else outs + 1
-            if outs > rule.leave_fixes:
-                return
-            last = observation
-
-    def same_device(run: Iterable[Observation]) -> Iterator[Observation]:
-        return (o for o in run if o.track == late.track and is_zone_evidence(o))
-
-    moment, newest = (late.at, late.id), state.devices[late.track].newest
-    assert newest is not None
-    earlier = settled(o for o in same_device(records.before(late.at)) if (o.at, o.id) < moment)
-    later = settled(o for o in same_device(records.after(late.at, newest[0])) if (o.at, o.id) > moment)
-    observations = [*reversed(list(earlier)), late, *later]
-    last = observations[-1]
-    return Stretch(observations, reaches_end=(last.at, last.id) >= newest)
-
-
 def visits_in(
     state: SubjectState,
     records: Records,
@@ -294,7 +255,7 @@ def judge_report(state: SubjectState, records: Records, report: Observation) -> 
         if report.order_id is not None and report.order_id != held.ref.order_id:
             continue
         fitting = [
-            ReportedBreach(held, term.term_id, term.kind, list(term.protects), _excuses(term, report))
+            ReportedBreach(held, term.term_id, term.kind, list(term.protects), excuses(term, report.excuse))
             for term in held.data.terms
             if held.term_in_force(term, report.at, report.position) and _fits(term, report)
         ]
@@ -310,14 +271,13 @@ def _fits(term: Term, report: Observation) -> bool:
     return named and report.nature in _NATURES.get(term.kind, set())
 
 
-def _excuses(term: Term, report: Observation) -> list[str]:
+def excuses(term: Term, claimed: str | None) -> list[str]:
+    """The flags of what the term allows, and of what is claimed; neither ever drops an event."""
     allowed = {carve_out.kind for carve_out in term.carve_outs}
     flags = []
-    if report.excuse is not None:
-        stands = "which the order allows" if report.excuse in allowed else "which the order does not mention"
-        flags.append(
-            f"possible excuse claimed: {report.excuse.replace('_', ' ')}, {stands}; check it, do not drop it"
-        )
+    if claimed is not None:
+        stands = "which the order allows" if claimed in allowed else "which the order does not mention"
+        flags.append(f"possible excuse claimed: {claimed.replace('_', ' ')}, {stands}; check it, do not drop it")
     elif allowed:
         flags.append(f"the term has an exception ({', '.join(sorted(allowed))}): check that it does not apply")
     return flags

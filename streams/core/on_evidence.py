@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 
 from schemas.base import Event
@@ -15,6 +15,8 @@ from streams.core.breaches import (
     fact_of_visit,
     judge_report_breaches,
     open_visit_breach,
+    version_of_visit,
+    visit_breach_id,
     withdraw,
 )
 from streams.core.draft import Draft
@@ -25,10 +27,10 @@ from streams.core.judge import (
     fix_of,
     is_filtered,
     is_jump,
+    is_too_far,
     is_zone_evidence,
     lineages,
     place,
-    stretch_around,
     term_at,
     visit_certainty,
     visits_in,
@@ -36,11 +38,13 @@ from streams.core.judge import (
 from streams.core.jurisdiction import place_name
 from streams.core.plates import canonical
 from streams.core.records import Observation
-from streams.core.state import Device, Fix
+from streams.core.state import BreachFact, Device, Fix
+from streams.core.stretches import Stretch, settle, settle_all, stretch_around
 from streams.core.tasks import live_task
 from streams.core.visits import Phase, Track, Visit, advance, open_visit
 from streams.core.zones import Placement
 
+LAPSED = "lapsed: the order ended while the subject was inside"
 IN_CUSTODY = {"arrested", "detained", "recalled"}
 MAX_PARTNER_FIXES = 60
 PARTNER_KEPT = timedelta(minutes=15)
@@ -48,16 +52,19 @@ PARTNER_KEPT = timedelta(minutes=15)
 
 def observed(draft: Draft) -> Observation | None:
     """The event as evidence; None if it cannot show a breach."""
-    event, routing = draft.event, draft.routing
-    fields = _fields(event)
-    if fields is None or routing.role is not Role.SUBJECT:
+    fields = _fields(draft.event)
+    if fields is None or draft.routing.role is not Role.SUBJECT:
         return None
+    return _observation(draft, match=draft.routing.match, **fields)
+
+
+def _observation(draft: Draft, **fields: object) -> Observation:
+    event, routing = draft.event, draft.routing
     return Observation.model_validate(
         {
             "id": event.event_id,
             "type": draft.event_type,
             "at": event.time,
-            "match": routing.match,
             "topic": routing.topic,
             "partition": routing.partition,
             "offset": routing.offset,
@@ -110,7 +117,7 @@ def observe(draft: Draft, observation: Observation) -> None:
     if observation.track == "report":
         _report(draft, observation)
     elif observation.nature == "unadjudicated":
-        _ask_for_adjudication(draft, observation)
+        _face(draft, observation)
     elif observation.nature == "rejected":
         draft.audit("rejected_match", "a person has rejected the face match")
     elif observation.position is not None and not observation.position.usable:
@@ -127,17 +134,29 @@ def _sighting(draft: Draft, observation: Observation) -> None:
     fix = fix_of(observation, draft.policy)
     device = state.devices.setdefault(observation.track, Device())
     newest = device.newest
-    _compare_sources(draft, observation, fix)
     if newest is not None and (fix.at, fix.id) < newest:
-        _see(draft, observation)
+        _settle(draft, observation)
         for lineage in lineages(state, draft.records):
             _late(draft, lineage, observation)
     else:
         _newest(draft, device, observation, fix)
+    # After the judging, so that a breach which this sighting has just opened is flagged too.
+    _compare_sources(draft, observation, fix)
     if len(draft.effects.audits) + len(draft.effects.alerts) == before:
         for reason in why_not(state, observation.at):
             draft.quietly("not_in_force", reason)
         draft.quietly("no_breach", "no term in force was breached or left by this sighting")
+
+
+def _settle(draft: Draft, observation: Observation) -> None:
+    """A late fix may refute or confirm a jump, and so move what counts as the device's newest fix."""
+    before = draft.state.devices[observation.track].accepted
+    settle(draft.state, draft.records, observation, draft.policy)
+    accepted = draft.state.devices[observation.track].accepted
+    if accepted is not None and accepted != before:
+        for newest in draft.records.after(accepted.at, accepted.at):
+            if newest.id == accepted.id:
+                _see(draft, newest)
 
 
 def _newest(draft: Draft, device: Device, observation: Observation, fix: Fix) -> None:
@@ -194,10 +213,15 @@ def _advance(draft: Draft, lineage: Lineage, observation: Observation, previous:
 
 
 def _go_on(draft: Draft, lineage: Lineage, device: str, track: Track) -> None:
-    """A visit that silence had ended for the time being goes on."""
+    """The flaps of a visit are noted, and one that silence had ended for the time being goes on."""
     visit = open_visit(track)
     fact = fact_of_visit(draft, lineage, device, visit) if visit else None
-    if fact is not None and fact.provisional_end:
+    if fact is None or visit is None:
+        return
+    if fact.flaps != visit.flaps:
+        fact.flaps = visit.flaps
+        draft.quietly("flap", f"term {lineage.term_id}: a short excursion does not end the visit")
+    if fact.provisional_end:
         fact.ended_at, fact.provisional_end = None, False
         draft.audit("visit_goes_on", f"term {lineage.term_id}: a fix arrived late", orders=[lineage.order_id])
         draft.touch(fact)
@@ -237,11 +261,15 @@ def _end_visit(draft: Draft, lineage: Lineage, device: str, visit: Visit) -> Non
     if fact is None:
         return
     fact.ended_at, fact.flaps, fact.provisional_end = visit.ended, visit.flaps, False
-    lapsed = version_at(draft.state, draft.state.orders[lineage.order_id], draft.event.time) is None
-    if lapsed and "lapsed: the order ended while the subject was inside" not in fact.flags:
-        fact.flags.append("lapsed: the order ended while the subject was inside")
+    _flag_lapsed(draft, fact, draft.event.time)
     draft.audit("visit_ended", f"term {lineage.term_id}: over", orders=[lineage.order_id])
     draft.touch(fact)
+
+
+def _flag_lapsed(draft: Draft, fact: BreachFact, next_fix: datetime) -> None:
+    """The visit's end was the order's: by the fix after it, the order was no more in force."""
+    if version_at(draft.state, draft.state.orders[fact.order_id], next_fix) is None and LAPSED not in fact.flags:
+        fact.flags.append(LAPSED)
 
 
 def _upgrade_visit(draft: Draft, lineage: Lineage, observation: Observation, visit: Visit) -> None:
@@ -250,6 +278,7 @@ def _upgrade_visit(draft: Draft, lineage: Lineage, observation: Observation, vis
         _begin_visit(draft, lineage, observation, visit)
         return
     fact.began_at, fact.certainty = visit.began, visit_certainty(observation.track, visit)
+    fact.order_version = version_of_visit(draft, lineage, visit, observation)
     draft.audit("breach_confirmed", "a fix wholly inside confirmed a possible visit", orders=[lineage.order_id])
     alert_breach(draft, fact, "breach_confirmed", f"confirmed: {fact.term_kind.replace('_', ' ')} breached")
     draft.touch(fact)
@@ -267,7 +296,7 @@ def _late(draft: Draft, lineage: Lineage, observation: Observation) -> None:
         keep_track(draft, track_key(lineage, observation.track), track)
     elif visits and visits[-1].ended is None:
         visits[-1] = replace(visits[-1], ended=track.last_in)
-    _reconcile(draft, lineage, observation.track, visits, stretch.observations)
+    _reconcile(draft, lineage, observation.track, visits, stretch)
 
 
 def rejudge(draft: Draft, order_ids: set[str]) -> None:
@@ -275,6 +304,7 @@ def rejudge(draft: Draft, order_ids: set[str]) -> None:
     state = draft.state
     kept = list(draft.records.all())
     placed = [o for o in kept if is_zone_evidence(o)]
+    horizon = draft.now - timedelta(seconds=draft.policy.limits.horizon_s)
     for order_id in sorted(order_ids & state.orders.keys()):
         for lineage in lineages(state, draft.records, order_id):
             if _is_distance(draft, lineage):
@@ -283,7 +313,7 @@ def rejudge(draft: Draft, order_ids: set[str]) -> None:
                 run = [o for o in placed if o.track == device]
                 visits, track = visits_in(state, draft.records, lineage, run, draft.policy)
                 keep_track(draft, track_key(lineage, device), track)
-                _reconcile(draft, lineage, device, visits, run)
+                _reconcile(draft, lineage, device, visits, Stretch(run, horizon, ends=None, open_start=True))
     for observation in kept:
         if observation.track == "report":
             judge_report_breaches(draft, observation)
@@ -296,41 +326,61 @@ def _is_distance(draft: Draft, lineage: Lineage) -> bool:
     return isinstance(term, Distance)
 
 
-def _reconcile(draft: Draft, lineage: Lineage, device: str, visits: list[Visit], run: list[Observation]) -> None:
+def _reconcile(draft: Draft, lineage: Lineage, device: str, visits: list[Visit], stretch: Stretch) -> None:
     """Make the facts of one stretch equal to the visits that it shows, keeping identities that overlap."""
-    state = draft.state
-    by_id = {o.id: o for o in run}
-    old = [
+    by_id = {o.id: o for o in stretch.observations}
+    first = stretch.observations[0].at
+    theirs = [
         fact
-        for fact in state.breaches
+        for fact in draft.state.breaches
         if (fact.order_id, fact.term_id, fact.track) == (lineage.order_id, lineage.term_id, device)
-        and run[0].at <= fact.began_at <= run[-1].at
+        and (stretch.tells(fact.began_at) or (stretch.open_start and fact.began_at < stretch.begins))
     ]
-    for visit in visits:
-        match = next(
-            (
-                fact
-                for fact in old
-                if (visit.ended is None or fact.began_at <= visit.ended)
-                and (fact.ended_at is None or visit.began <= fact.ended_at)
-            ),
-            None,
-        )
-        if match is None:
+    for visit, fact in _matched(draft, lineage, [v for v in visits if stretch.owns(v)], theirs):
+        if fact is None:
             _begin_visit(draft, lineage, by_id[visit.opened_by], visit)
             continue
-        old.remove(match)
-        certainty = visit_certainty(device, visit)
-        version = version_at(state, state.orders[lineage.order_id], visit.began)
-        number = version.version if version else match.order_version
-        now_is = (visit.began, visit.ended, certainty, number)
-        if (match.began_at, match.ended_at, match.certainty, match.order_version) != now_is:
-            match.began_at, match.ended_at, match.certainty, match.order_version = now_is
-            match.flaps, match.provisional_end = visit.flaps, False
+        theirs.remove(fact)
+        shown_by = by_id[visit.opened_by]
+        # What began before the evidence that is kept has its beginning from then.
+        began = fact.began_at if stretch.open_start and fact.began_at < first else visit.began
+        number = version_of_visit(draft, lineage, visit, shown_by)
+        now_is = (began, visit.ended, visit_certainty(device, visit), number)
+        if (fact.began_at, fact.ended_at, fact.certainty, fact.order_version) != now_is:
+            fact.began_at, fact.ended_at, fact.certainty, fact.order_version = now_is
+            fact.provisional_end = False
+            after = next((o.at for o in stretch.observations if visit.ended and o.at > visit.ended), None)
+            if after is not None:
+                _flag_lapsed(draft, fact, after)
             draft.audit("breach_corrected", "late evidence or a changed order moved the visit or its version")
-            draft.touch(match)
-    for fact in old:
-        withdraw(draft, fact, "later evidence or a changed order no longer shows it")
+            draft.touch(fact)
+        fact.flaps = visit.flaps
+    for fact in theirs:
+        if stretch.tells(fact.began_at):
+            withdraw(draft, fact, "later evidence or a changed order no longer shows it")
+
+
+def _matched(
+    draft: Draft, lineage: Lineage, visits: list[Visit], facts: list[BreachFact]
+) -> list[tuple[Visit, BreachFact | None]]:
+    """Each visit with the fact that it is: by what opened it, else one left over that it overlaps."""
+    left = {fact.breach_id: fact for fact in facts}
+    same = {visit.opened_by: left.pop(visit_breach_id(draft, lineage, visit), None) for visit in visits}
+    found = []
+    for visit in visits:
+        fact = same[visit.opened_by]
+        if fact is None:
+            fact = next((fact for fact in left.values() if _overlap(fact, visit)), None)
+            if fact is not None:
+                del left[fact.breach_id]
+        found.append((visit, fact))
+    return found
+
+
+def _overlap(fact: BreachFact, visit: Visit) -> bool:
+    return (visit.ended is None or fact.began_at <= visit.ended) and (
+        fact.ended_at is None or visit.began <= fact.ended_at
+    )
 
 
 def _compare_sources(draft: Draft, observation: Observation, fix: Fix) -> None:
@@ -341,8 +391,10 @@ def _compare_sources(draft: Draft, observation: Observation, fix: Fix) -> None:
             *_nearest_of_track(observation, draft.records.before(observation.at)),
             *_nearest_of_track(observation, draft.records.after(observation.at, draft.now)),
         ]
-        if any(is_jump(fix_of(other, policy), fix, policy, policy.evidence.clock_slack_s) for other in neighbours):
-            _flag(draft, {observation.track}, "possible clone: two reads that one vehicle cannot have made")
+        elsewhere = [o.at for o in neighbours if is_too_far(fix_of(o, policy), fix, policy)]
+        if elsewhere:
+            flag = "possible clone: two reads that one vehicle cannot have made"
+            _flag(draft, observation.track, [observation.at, *elsewhere], flag)
             draft.audit("possible_clone", "two reads of the plate lie too far apart for one vehicle; both are kept")
             draft.alert_once_an_hour(
                 "possible_clone", "medium", "a plate was read in two places at once: a clone?", observation.track
@@ -353,8 +405,10 @@ def _compare_sources(draft: Draft, observation: Observation, fix: Fix) -> None:
         other = device.accepted
         if track == observation.track or other is None or abs(other.at - fix.at) > window:
             continue
-        if is_jump(other, fix, policy, policy.evidence.clock_slack_s):
-            _flag(draft, {track, observation.track}, "conflict: another source places the subject elsewhere")
+        if is_too_far(other, fix, policy):
+            flag = "conflict: another source places the subject elsewhere"
+            _flag(draft, track, [other.at], flag)
+            _flag(draft, observation.track, [observation.at], flag)
             draft.audit("position_conflict", "two sources place the subject too far apart; neither is suppressed")
             draft.alert_once_an_hour(
                 "position_conflict",
@@ -387,9 +441,13 @@ def _nearest_of_track(observation: Observation, run: Iterator[Observation]) -> l
     return list(islice(same, 1))
 
 
-def _flag(draft: Draft, tracks: set[str], flag: str) -> None:
+def _flag(draft: Draft, track: str, times: list[datetime], flag: str) -> None:
+    """Flag the visits that rest on this track's evidence of these times."""
     for fact in draft.state.breaches:
-        if fact.track in tracks and flag not in fact.flags:
+        theirs = fact.track == track and any(
+            fact.began_at <= at and (fact.ended_at is None or at <= fact.ended_at) for at in times
+        )
+        if theirs and flag not in fact.flags:
             fact.flags.append(flag)
             draft.touch(fact)
 
@@ -425,7 +483,11 @@ def _near_a_term(draft: Draft, observation: Observation) -> bool:
     )
 
 
-def _ask_for_adjudication(draft: Draft, observation: Observation) -> None:
+def _face(draft: Draft, observation: Observation) -> None:
+    verdict = draft.records.find(_verdict_id(observation.id))
+    if verdict is not None and _waits(draft, observation):
+        _adjudicate(draft, observation, verdict.nature)
+        return
     draft.audit("awaits_adjudication", "a face match counts only once a person has confirmed it")
     if _near_a_term(draft, observation) or live_task(draft.state) is not None:
         draft.alert("adjudicate", "high", "a face match that would matter waits for a person's adjudication")
@@ -433,15 +495,31 @@ def _ask_for_adjudication(draft: Draft, observation: Observation) -> None:
 
 def adjudication(draft: Draft, event: Adjudication) -> None:
     """A person's verdict on a face match, which is kept for a day to wait for it."""
-    match = draft.records.find(f"{event.source}#{event.data.event_id}")
-    kept = timedelta(seconds=draft.policy.evidence.face_keep_s)
+    match_id = f"{event.source}#{event.data.event_id}"
+    match = draft.records.find(match_id)
     nature = None if event.data.outcome == "confirmed" else "rejected"
+    if match is None:
+        draft.records.add(_observation(draft, id=_verdict_id(match_id), track="verdict", nature=nature))
+        draft.audit("verdict_waits", "no face match of that id is here: the verdict is kept in case it comes later")
     # Already judged alike: a replay whose row does not know of it yet.
-    if match is None or match.nature not in ("unadjudicated", nature) or draft.now - match.at > kept:
-        draft.audit("no_match_to_adjudicate", "no face match of that id waits for adjudication")
-        return
+    elif match.nature not in ("unadjudicated", nature) or not _waits(draft, match):
+        draft.audit("no_match_to_adjudicate", "the face match of that id no longer waits for adjudication")
+    else:
+        _adjudicate(draft, match, nature)
+
+
+def _verdict_id(match_id: str) -> str:
+    """Of a verdict that came before its face match; no event's id has a space."""
+    return f"{match_id} verdict"
+
+
+def _waits(draft: Draft, match: Observation) -> bool:
+    return draft.now - match.at <= timedelta(seconds=draft.policy.evidence.face_keep_s)
+
+
+def _adjudicate(draft: Draft, match: Observation, nature: str | None) -> None:
     draft.records.remove(match)
-    draft.audit("adjudicated", f"the face match was {event.data.outcome}")
+    draft.audit("adjudicated", f"the face match was {nature or 'confirmed'}")
     judged = match.model_copy(update={"nature": nature})
     draft.records.add(judged)
     if nature is None:
@@ -526,6 +604,8 @@ def retraction(draft: Draft, event: Retraction) -> None:
         observation = draft.records.find(event_id)
         if observation is not None:
             draft.records.remove(observation)
+            settle_all(draft.state, draft.records, observation.track, draft.policy)
+            _unsee(draft, observation)
         facts = [f for f in draft.state.breaches if f.opened_by.event_id == event_id]
         if observation is None and not facts:
             draft.audit("nothing_to_retract", "no retained event of that id and source")
@@ -536,6 +616,18 @@ def retraction(draft: Draft, event: Retraction) -> None:
             if fact.track == "report" or fact.track not in kept_tracks:
                 withdraw(draft, fact, "its source retracted what showed it")
     rejudge(draft, set(draft.state.orders))
+
+
+def _unsee(draft: Draft, retracted: Observation) -> None:
+    """Where a retracted event was the last position known, the one before it is again."""
+    state = draft.state
+    if state.last_seen is None or state.last_seen.event_id != retracted.id:
+        return
+    state.last_seen = None
+    accepted = [(device.accepted.at, device.accepted.id) for device in state.devices.values() if device.accepted]
+    newest = draft.records.find(max(accepted)[1]) if accepted else None
+    if newest is not None:
+        _see(draft, newest)
 
 
 def _see(draft: Draft, observation: Observation) -> None:

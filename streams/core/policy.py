@@ -29,7 +29,6 @@ class Limits(_Section):
     """How old, or how far ahead of us, an event may be."""
 
     horizon_s: Seconds
-    fresh_s: Seconds
     stale_after_s: Seconds
     future_tolerance_s: Seconds
     last_seen_interval_s: Seconds

@@ -45,8 +45,8 @@ def prioritise(breaches: Iterable[BreachFact], orders: Iterable[OrderData], coun
         give("near_protected", scores.near_protected, "the subject is near the protected person now")
     if count > 1:
         give("repeat", scores.repeat, f"{count} breaches stand against this subject")
-    if any(fact.fresh for fact in facts):
-        give("fresh", scores.fresh, "a breach was reported while it was news")
-    elif facts and all(fact.stale for fact in facts):
+    if any(not fact.stale for fact in facts):
+        give("fresh", scores.fresh, "a breach reached us while a car could be sent on it")
+    elif facts:
         give("stale", scores.stale, "every breach reached us too late to send a car to its place")
     return Priority(score=sum(point.points for point in points), contributions=points)

@@ -120,8 +120,6 @@ class BreachFact(_Part):
     evidence_count: int = 1
     flaps: int = 0
     task_id: str | None = None
-    fresh: bool = False
-    """It reached us while it was news (policy `fresh_s`)."""
     stale: bool = False
     """It reached us too late to send a car to its place (policy `stale_after_s`)."""
     flags: list[str] = []
