@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from streams.errors import BreachwatchError
 
@@ -86,6 +87,24 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """As Faust's, and to the beginning where nothing is committed yet.
+
+        Faust throws away what a fetch brings in the middle of a rebalance and seeks back to what is committed.
+        Where nothing is, aiokafka stays where it is: behind messages that no agent has seen, for ever.
+        """
+        offsets: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
+        return offsets
+
+    async def _seek_to_committed(self) -> Mapping[Any, int]:
+        consumer = self._ensure_consumer()
+        committed: Mapping[Any, int] = await consumer.seek_to_committed()
+        # Changelogs are never committed; recovery keeps their positions itself.
+        unread = [tp for tp, offset in committed.items() if not offset and not self.consumer._is_changelog_tp(tp)]
+        if unread:
+            await consumer.seek_to_beginning(*unread)
+        return committed
 
 
 class Consumer(driver.Consumer):
