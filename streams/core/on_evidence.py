@@ -610,7 +610,7 @@ def retraction(draft: Draft, event: Retraction) -> None:
         if observation is None and not facts:
             draft.audit("nothing_to_retract", "no retained event of that id and source")
             continue
-        draft.audit("retracted", f"the source took the event back: {event.data.reason}")
+        draft.audit("retracted", "the source took the event back; its message says why")
         kept_tracks = {o.track for o in draft.records.all()}
         for fact in facts:
             if fact.track == "report" or fact.track not in kept_tracks:

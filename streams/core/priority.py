@@ -27,7 +27,7 @@ def prioritise(breaches: Iterable[BreachFact], orders: Iterable[OrderData], coun
         give(
             f"term.{worst}",
             scores.term.get(worst, scores.term["unspecified"]),
-            f"a {worst} term was breached",
+            f"the gravest breach is of {worst.replace('_', ' ')}",
         )
         sure = min((fact.certainty for fact in facts), key=_BY_STRENGTH.index)
         give(f"certainty.{sure}", scores.certainty[sure], f"the strongest breach is {sure}")

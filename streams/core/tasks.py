@@ -183,7 +183,7 @@ def _reason(fact: BreachFact, title: str) -> str:
     if fact.term_id is None:
         return f"a breach of {under} was reported; which term it breaches is for a person to decide"
     if fact.track == "report":
-        return f"reported: {kind}, term {fact.term_id} of {under}"
+        return f"somebody reports a breach of the {kind} term {fact.term_id} of {under}"
     shown = _SHOWN_BY[fact.track.split(":", 1)[0]]
     maybe = "possibly " if fact.certainty == "possible" else ""
     return f"{shown} {maybe}{_WHERE[fact.term_kind]}, term {fact.term_id} of {under}"

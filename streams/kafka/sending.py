@@ -1,0 +1,76 @@
+"""Sending from commands: acknowledged by all replicas, idempotent, with errors that are for people."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, MessageSizeTooLargeError
+
+from streams.errors import BreachwatchError
+from streams.kafka.client import connect
+
+SEND_TIMEOUT_S = 60.0
+# Above the largest message that any topic takes: too large a one is then the broker's answer, not a guess.
+MAX_REQUEST_BYTES = 2_500_000
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One message: full topic name, key, value, headers."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Where Kafka put a message."""
+
+    partition: int
+    offset: int
+
+
+def send_all(
+    bootstrap_servers: str, messages: Iterable[Outgoing], progress: Callable[[int], None] = lambda _: None
+) -> list[Sent]:
+    """Send each message and wait for every acknowledgement, in order.
+
+    `progress` is told how many are acknowledged. Raises BreachwatchError that says how many were acknowledged
+    before the first that was not.
+    """
+    with connect(bootstrap_servers):
+        pass
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap_servers.split(","),
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MAX_REQUEST_BYTES,
+        delivery_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+        request_timeout_ms=15_000,
+        linger_ms=5,
+    )
+    sent: list[Sent] = []
+    try:
+        pending = [producer.send(m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in messages]
+        producer.flush()
+        for future in pending:
+            placed = future.get(timeout=SEND_TIMEOUT_S)
+            sent.append(Sent(placed.partition, placed.offset))
+            if len(sent) % 500 == 0 or len(sent) == len(pending):
+                progress(len(sent))
+    except MessageSizeTooLargeError:
+        raise BreachwatchError(
+            f"{len(sent)} messages were acknowledged; the next is larger than the topic takes"
+        ) from None
+    except KafkaError as error:
+        raise BreachwatchError(
+            f"{len(sent)} messages were acknowledged; then {type(error).__name__}: send the rest again, ids make "
+            "repeats harmless"
+        ) from None
+    finally:
+        producer.close(timeout=5)
+    return sent
