@@ -32,7 +32,7 @@ from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
-from streams.core.state import ROW_LIMIT_BYTES, BreachFact, SubjectState, TaskRow
+from streams.core.state import ROW_LIMIT_BYTES, BreachFact, SubjectState, TaskRow, dump
 from streams.core.tasks import LIVE
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -315,7 +315,7 @@ class Subject:
         state = self.state
         records = Records(self.subject_id, self.table, set(state.hours))
         effects = decide(state, records, incoming, self.policy, now, self.offset, self.committed)
-        self.row = state.model_dump_json(exclude_defaults=True).encode()
+        self.row = dump(state)
         self.max_row_bytes = max(self.max_row_bytes, len(self.row))
         assert len(self.row) <= ROW_LIMIT_BYTES, f"a row of {len(self.row)} bytes"
         live = [task.task_id for task in state.tasks if task.state in LIVE]

@@ -18,7 +18,7 @@ from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.resolve import EXERCISE
-from streams.core.state import ROW_LIMIT_BYTES, SubjectState
+from streams.core.state import SubjectState, dump
 from streams.dead_letters import Origin
 
 log = structlog.get_logger()
@@ -90,11 +90,10 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
             message.offset,
             committed,
         )
-        row = state.model_dump_json(exclude_defaults=True).encode()
-        assert len(row) <= ROW_LIMIT_BYTES, f"a row of {len(row)} bytes outgrew its bound"
+        row = dump(state)
         metrics.ROW_BYTES.observe(len(row))
-        if kept.orders_written:
-            # The tables have changelogs of their own: after a crash a row must not refer to an order that was
+        if kept.needed_by_row:
+            # The tables have changelogs of their own: after a crash a row must not refer to a record that was
             # lost on the way.
             await app.sends.barrier(app.settings.send_timeout_s)
         subjects[subject.encode()] = row

@@ -19,7 +19,7 @@ from streams.core.draft import Draft
 from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.records import Records
-from streams.core.state import MAX_KNOWN_IDS, MAX_OUTBOX, OutboxEntry, SubjectState, trim
+from streams.core.state import MAX_KNOWN_IDS, MAX_OUTBOX, MAX_OUTBOX_BYTES, OutboxEntry, SubjectState, trim
 from streams.core.tasks import snapshot
 
 
@@ -39,7 +39,7 @@ def decide(
     """
     draft = Draft(state, records, incoming, policy, appended_at, offset)
     state.now = draft.now
-    state.outbox = [entry for entry in state.outbox if entry.offset >= committed]
+    _forget_committed(state, records, committed)
     for entry in state.outbox:
         if entry.offset == offset and entry.event_id == draft.event.event_id:
             _rewrite_records(draft)
@@ -108,6 +108,8 @@ def _again(draft: Draft, entry: OutboxEntry) -> Effects:
     Tasks are sent as they now stand, since an older snapshot must not follow a newer one.
     """
     tasks = [task for task in draft.state.tasks if task.task_id in entry.tasks]
+    if entry.parts:
+        entry = OutboxEntry.model_validate_json(draft.records.effects(entry.offset, entry.parts))
     return Effects(
         identifiers=list(entry.identifiers),
         audits=list(entry.audits),
@@ -124,21 +126,33 @@ def _rewrite_records(draft: Draft) -> None:
         draft.records.rewrite(draft.event.time)
 
 
+def _forget_committed(state: SubjectState, records: Records, committed: int) -> None:
+    for entry in state.outbox:
+        if entry.offset < committed:
+            records.drop_effects(entry.offset, entry.parts)
+    state.outbox = [entry for entry in state.outbox if entry.offset >= committed]
+
+
 def _remember(draft: Draft) -> None:
-    effects = draft.effects
+    effects, outbox = draft.effects, draft.state.outbox
     if not effects:
         return
-    draft.state.outbox.append(
-        OutboxEntry(
-            offset=draft.offset,
-            event_id=draft.event.event_id,
-            alerts=effects.alerts,
-            audits=effects.audits,
-            identifiers=effects.identifiers,
-            tasks=[task.task_id for task in effects.tasks],
-        )
+    entry = OutboxEntry(
+        offset=draft.offset,
+        event_id=draft.event.event_id,
+        alerts=effects.alerts,
+        audits=effects.audits,
+        identifiers=effects.identifiers,
+        tasks=[task.task_id for task in effects.tasks],
     )
-    effects.commit_now = len(draft.state.outbox) > MAX_OUTBOX
+    raw = entry.model_dump_json(exclude_defaults=True).encode()
+    if sum(kept.size for kept in outbox) + len(raw) > MAX_OUTBOX_BYTES:
+        parts = draft.records.put_effects(draft.offset, raw)
+        entry = OutboxEntry(offset=entry.offset, event_id=entry.event_id, tasks=entry.tasks, parts=parts)
+    else:
+        entry.size = len(raw)
+    outbox.append(entry)
+    effects.commit_now = len(outbox) > MAX_OUTBOX
 
 
 def _know(draft: Draft) -> None:

@@ -10,7 +10,7 @@ from streams.core.force import version_at
 from streams.core.judge import Lineage, ReportedBreach, excuses, judge_report, visit_certainty
 from streams.core.jurisdiction import force_flag, jurisdiction_flag
 from streams.core.records import Observation
-from streams.core.state import BreachFact, TaskRow
+from streams.core.state import BreachFact, TaskRow, short_id
 from streams.core.tasks import breaches_of, live_task, note, regrade
 from streams.core.visits import Visit
 
@@ -139,6 +139,9 @@ def add_omission(draft: Draft, fact: BreachFact) -> None:
 
 def _add(draft: Draft, fact: BreachFact, position: Position | None, force: str | None) -> None:
     state, policy, now = draft.state, draft.policy, draft.now
+    if short_id(fact.breach_id) in state.dropped:
+        draft.quietly("known_breach", "a breach that has left the row was shown again; it is counted already")
+        return
     age_s = (now - (fact.ended_at or draft.event.time)).total_seconds()
     fact.stale = age_s > policy.limits.stale_after_s
     if force is not None:

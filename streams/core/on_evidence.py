@@ -38,7 +38,7 @@ from streams.core.judge import (
 from streams.core.jurisdiction import place_name
 from streams.core.plates import canonical
 from streams.core.records import Observation
-from streams.core.state import BreachFact, Device, Fix
+from streams.core.state import MAX_TRACKS, BreachFact, Device, Fix
 from streams.core.stretches import Stretch, settle, settle_all, stretch_around
 from streams.core.tasks import live_task
 from streams.core.visits import Phase, Track, Visit, advance, open_visit
@@ -196,6 +196,11 @@ def _advance(draft: Draft, lineage: Lineage, observation: Observation, previous:
             "the protected person's device is silent or stale: how near the subject is cannot be said",
             lineage.term_id,
         )
+    if key not in state.tracks and len(state.tracks) >= MAX_TRACKS:
+        if placement in (Placement.IN, Placement.STRADDLING):
+            text = f"the subject is in more than {MAX_TRACKS} zones at once: a person must look at the other zones"
+            draft.alert_once_an_hour("too_many_zones", "high", text, observation.track)
+        return
     track = state.tracks.get(key, Track())
     before = previous.at if previous else None
     step = advance(track, before, observation.at, observation.id, placement, policy.visits)
@@ -232,10 +237,11 @@ def track_key(lineage: Lineage, device: str) -> str:
 
 
 def keep_track(draft: Draft, key: str, track: Track) -> None:
+    tracks = draft.state.tracks
     if track == Track():
-        draft.state.tracks.pop(key, None)
-    else:
-        draft.state.tracks[key] = track
+        tracks.pop(key, None)
+    elif key in tracks or len(tracks) < MAX_TRACKS:
+        tracks[key] = track
 
 
 def _is_buffer(draft: Draft, lineage: Lineage, at: Observation) -> bool:

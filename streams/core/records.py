@@ -1,7 +1,8 @@
 """What is kept beside a subject's row, because it would outgrow it: evidence by minute, and order versions.
 
-Keys are `<subject>|e|<minute>` (minutes since 1970) and `<subject>|o|<order>|<version>`. A minute holds at
-most some sixty fixes of a tag, about 15 KB, which is what one more fix costs in the changelog.
+Keys are `<subject>|e|<minute>` (minutes since 1970), `<subject>|o|<order>|<version>` and, for effects that are
+too long for the row's outbox, `<subject>|x|<offset>|<part>`. A minute holds at most some sixty fixes of a tag,
+about 15 KB, which is what one more fix costs in the changelog.
 """
 
 from collections.abc import Iterator, MutableMapping
@@ -15,6 +16,8 @@ from schemas.orders import Buffer, Curfew, ExclusionZone, OrderData, Term
 from streams.core.zones import Zone, prepare
 
 MINUTE_S = 60
+# A broker takes messages of 1 MB; a late order with hundreds of terms can have more effects than that.
+_PART_BYTES = 250_000
 
 
 class Observation(Model):
@@ -61,8 +64,8 @@ class Records:
         self._subject = subject_id
         self._table = table
         self.hours = hours
-        self.orders_written = False
-        """An order must be safe in the changelog before a row refers to it."""
+        self.needed_by_row = False
+        """What was written must be safe in the changelog before a row refers to it: an order, or effects."""
         self._slices: dict[int, list[Observation]] = {}
 
     def _key(self, minute: int) -> bytes:
@@ -144,10 +147,28 @@ class Records:
         return dropped
 
     def put_order(self, order: OrderData) -> None:
-        self.orders_written = True
+        self.needed_by_row = True
         self._table[self._order_key(order.order_id, order.version)] = order.model_dump_json(
             exclude_none=True
         ).encode()
+
+    def _effects_key(self, offset: int, part: int) -> bytes:
+        return f"{self._subject}|x|{offset}|{part}".encode()
+
+    def put_effects(self, offset: int, raw: bytes) -> int:
+        """Keep an outbox entry that is too long for the row; the number of parts that it was cut into."""
+        self.needed_by_row = True
+        parts = [raw[at : at + _PART_BYTES] for at in range(0, len(raw), _PART_BYTES)]
+        for number, part in enumerate(parts):
+            self._table[self._effects_key(offset, number)] = part
+        return len(parts)
+
+    def effects(self, offset: int, parts: int) -> bytes:
+        return b"".join(self._table[self._effects_key(offset, number)] for number in range(parts))
+
+    def drop_effects(self, offset: int, parts: int) -> None:
+        for number in range(parts):
+            self._table.pop(self._effects_key(offset, number), None)
 
     def rewrite_order(self, order_id: str, version: int) -> None:
         """As `rewrite`, for an order version."""

@@ -13,7 +13,7 @@ from streams.core.index import IdentifierIndex
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.resolve import EXERCISE, Target, resolve
-from streams.core.state import SubjectState
+from streams.core.state import SubjectState, dump
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -95,7 +95,7 @@ class Rehearsal:
         state = self.state(subject_id)
         records = Records(subject_id, self._tables.setdefault(subject_id, {}), set(state.hours))
         effects = decide(state, records, incoming, self.policy, now, self._offset, self._offset)
-        self.rows[subject_id] = state.model_dump_json(exclude_defaults=True).encode()
+        self.rows[subject_id] = dump(state)
         self._due.pop(subject_id, None)
         if state.wake_at is not None:
             self._due[subject_id] = state.wake_at

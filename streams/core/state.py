@@ -2,9 +2,10 @@
 
 It is read and written whole, as JSON, and stays under ROW_LIMIT_BYTES. What makes it small: orders as
 references (their text is in the records), breaches as facts bounded in number, an outbox that is emptied as
-commits go by.
+commits go by. A row that is too long all the same gives things up in the order of `fit`.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -24,8 +25,15 @@ MAX_KNOWN_IDS = 100
 MAX_HISTORY = 20
 MAX_TASKS = 4
 MAX_QUIET = 30
-# Entries of about 1 KB, of events within one commit interval; a longer outbox asks for a commit at once.
+# Entries of about 1 KB, of events within one commit interval; a longer outbox asks for a commit at once. What is
+# more than so many bytes (an order with hundreds of identifiers or terms) is kept in the records.
 MAX_OUTBOX = 12
+MAX_OUTBOX_BYTES = 12_000
+# Zones that a subject's devices are in at one moment, of about 250 bytes. Nobody is in so many; an order whose
+# hundreds of zones overlap would fill the row.
+MAX_TRACKS = 80
+# Of breaches that left the row, so that re-judging does not count and alert them again; 9 bytes each.
+MAX_DROPPED = 300
 
 
 class _Part(BaseModel):
@@ -157,6 +165,10 @@ class OutboxEntry(_Part):
     alerts: list[Alert] = []
     audits: list[AuditEntry] = []
     identifiers: list[IdentifierRecord] = []
+    parts: int = 0
+    """In so many records beside the row, since it is long; 0: here."""
+    size: int = 0
+    """Bytes of it here."""
     tasks: list[str] = []
     """Ids: a replay sends the task as it now stands, since an older snapshot must not follow a newer one."""
 
@@ -180,6 +192,8 @@ class SubjectState(_Part):
     tracks: dict[str, Track] = {}
     """`order|term|device` -> the automaton, kept only while it is not plainly outside."""
     breaches: list[BreachFact] = []
+    dropped: list[str] = []
+    """Short ids of breaches that have left the row, newest last."""
     tasks: list[TaskRow] = []
     last_seen: LastSeen | None = None
     known: dict[str, int] = {}
@@ -193,6 +207,15 @@ class SubjectState(_Part):
     outbox: list[OutboxEntry] = []
 
 
+def short_id(breach_id: str) -> str:
+    return breach_id[:8]
+
+
+def _drop(state: SubjectState, fact: BreachFact) -> None:
+    state.breaches.remove(fact)
+    state.dropped = [*state.dropped, short_id(fact.breach_id)][-MAX_DROPPED:]
+
+
 def trim(state: SubjectState, now: datetime) -> set[str]:
     """Keep the row bounded, in this order: closed tasks (oldest first), breaches that no live task needs (oldest
     first), counters of hours gone by. Returns the ids of the tasks that left; the log keeps everything."""
@@ -202,12 +225,78 @@ def trim(state: SubjectState, now: datetime) -> set[str]:
         task = next((task for task in state.tasks if task.state in over), state.tasks[0])
         state.tasks.remove(task)
         gone.add(task.task_id)
-    state.breaches = [fact for fact in state.breaches if fact.task_id not in gone]
-    live = {task.task_id for task in state.tasks if task.state not in (TaskState.ARRESTED, TaskState.CLOSED)}
+    for fact in [fact for fact in state.breaches if fact.task_id in gone]:
+        _drop(state, fact)
     while len(state.breaches) > MAX_BREACHES:
-        ended = [fact for fact in state.breaches if fact.task_id not in live]
-        state.breaches.remove(min(ended or state.breaches, key=lambda fact: fact.began_at))
+        _drop(state, _least_needed(state))
     if len(state.quiet) > MAX_QUIET:
         hour = int(now.timestamp()) // 3600
         state.quiet = {key: seen for key, seen in state.quiet.items() if seen[0] == hour}
     return gone
+
+
+def _ended(state: SubjectState) -> list[TaskRow]:
+    return [task for task in state.tasks if task.state in (TaskState.ARRESTED, TaskState.CLOSED, TaskState.MERGED)]
+
+
+def _least_needed(state: SubjectState) -> BreachFact:
+    """The oldest breach of an ended task, else the oldest of all."""
+    over = {task.task_id for task in _ended(state)}
+    ended = [fact for fact in state.breaches if fact.task_id in over]
+    return min(ended or state.breaches, key=lambda fact: (fact.began_at, fact.breach_id))
+
+
+def dump(state: SubjectState) -> bytes:
+    """The row as it is written: fitted to its bound where it is too long."""
+    row = state.model_dump_json(exclude_defaults=True).encode()
+    if len(row) > ROW_LIMIT_BYTES:
+        row = fit(state)
+    assert len(row) <= ROW_LIMIT_BYTES, f"a row of {len(row)} bytes outgrew its bound"
+    return row
+
+
+def fit(state: SubjectState) -> bytes:
+    """Give up what is needed least until the row fits: one thing after the other, as `_givings_up` lists them.
+
+    Never a live task nor an order, nor its newest breach; all that goes is in the log.
+    """
+    row = b""
+    for _ in _givings_up(state):
+        row = state.model_dump_json(exclude_defaults=True).encode()
+        if len(row) <= ROW_LIMIT_BYTES:
+            break
+    return row
+
+
+def _givings_up(state: SubjectState) -> Iterator[None]:
+    ended = _ended(state)
+    for task in ended:  # the history of ended tasks but its last entry
+        task.history = task.history[-1:]
+    yield
+    over = {task.task_id for task in ended}
+    while any(fact.task_id in over for fact in state.breaches):  # breaches of ended tasks, oldest first
+        _drop(state, _least_needed(state))
+        yield
+    for task in [task for task in ended if task is not state.tasks[-1]]:  # ended tasks but the newest task
+        state.tasks.remove(task)
+        yield
+    state.quiet.clear()  # counters of repeated negatives: one more entry in the hour
+    yield
+    for task in state.tasks:  # the live task's history but its first and its newest entries
+        task.history = [*task.history[:1], *task.history[1:][-5:]]
+    yield
+    while len(state.known) > 20:  # ids of old events: a repeat has the same effect ids
+        del state.known[next(iter(state.known))]
+        yield
+    for fixes in state.partners.values():  # protected persons' older positions
+        del fixes[:-10]
+    yield
+    in_zones = {key.rsplit("|", 1)[1] for key in state.tracks}
+    for track in sorted(state.devices.keys() - in_zones, key=lambda t: str(state.devices[t].newest))[:-5]:
+        del state.devices[track]  # devices outside every zone, the longest silent first
+        yield
+    while len(state.breaches) > 1:  # the live task's older breaches; its count goes on
+        _drop(state, _least_needed(state))
+        yield
+    state.partners.clear()
+    yield
