@@ -84,7 +84,10 @@ def encode_held(topic: str, partition: int, offset: int, appended_at: str, sha25
 
 
 class DeadLetterHeaders(Model):
-    """The Kafka headers of a dead letter; its value is the original bytes, its key a hash of ours."""
+    """The Kafka headers of a dead letter; its value is the original bytes, its key a hash of ours.
+
+    The original key is not among them: it may be anything, a victim's telephone number too, and nothing reads it.
+    """
 
     reason: str
     detail: str
@@ -92,8 +95,6 @@ class DeadLetterHeaders(Model):
     partition: int
     offset: int
     appended_at: Instant
-    original_key: str | None = None
-    """Hex of the original key."""
 
     def to_kafka(self) -> list[tuple[str, bytes]]:
         """Headers `bw-<field>`, UTF-8."""

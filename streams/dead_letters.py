@@ -22,7 +22,7 @@ class Origin:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def headers(origin: Origin, error: BadMessageError, key: bytes | None) -> list[tuple[str, bytes]]:
+def headers(origin: Origin, error: BadMessageError) -> list[tuple[str, bytes]]:
     """The Kafka headers of the dead letter of a message."""
     return DeadLetterHeaders(
         reason=error.reason,
@@ -31,7 +31,6 @@ def headers(origin: Origin, error: BadMessageError, key: bytes | None) -> list[t
         partition=origin.partition,
         offset=origin.offset,
         appended_at=origin.appended_at,
-        original_key=key.hex() if key is not None else None,
     ).to_kafka()
 
 

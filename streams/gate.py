@@ -213,7 +213,7 @@ class Gate(ConsumerRebalanceListener):
             full_name(self._settings, "dead-letters"),
             message.value or b"",
             key=dead_letters.key(origin),
-            headers=dead_letters.headers(origin, error, message.key),
+            headers=dead_letters.headers(origin, error),
         )
 
 

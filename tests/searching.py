@@ -1,5 +1,6 @@
 """What must not be found in any output, and the search for it."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -46,18 +47,25 @@ def secrets_of(world: SimulatedWorld) -> set[str]:
     return found
 
 
+# Degrees: whole numbers only, since the position of somebody else may begin with the digits of one.
+_NUMBER = re.compile(r"-?\d+\.\d+")
+
+
 class Search:
     """Looks for any of many texts, whatever their case."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = {secret.lower() for secret in secrets}
+        told = {secret.lower() for secret in secrets}
+        self._numbers = {secret for secret in told if _NUMBER.fullmatch(secret)}
+        self._texts = told - self._numbers
         self.searched = 0
         """Characters."""
 
     def found_in(self, text: str | bytes) -> list[str]:
         shown = (text if isinstance(text, str) else text.decode("utf-8", "replace")).lower()
         self.searched += len(shown)
-        return sorted(secret for secret in self._secrets if secret in shown)
+        numbers = self._numbers & set(_NUMBER.findall(shown))
+        return sorted([*(secret for secret in self._texts if secret in shown), *numbers])
 
     def none_in(self, what: str, texts: Iterable[str | bytes]) -> None:
         kept = [text if isinstance(text, str) else text.decode("utf-8", "replace") for text in texts]

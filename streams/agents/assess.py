@@ -74,7 +74,7 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
             # Only we write this topic; whatever else gets here is kept and shown, not guessed at.
             error = BadMessageError(BadReason.INVALID_FIELD, "not a subject event; only ingest writes this topic")
             metrics.DEAD_LETTERS.labels(origin.topic, error.reason).inc()
-            headers = dead_letters.headers(origin, error, message.key)
+            headers = dead_letters.headers(origin, error)
             await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
             return
         subject = incoming.subject_id

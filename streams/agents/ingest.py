@@ -37,7 +37,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
     async def dead_letter(origin: Origin, message: Any, error: BadMessageError) -> None:
         metrics.DEAD_LETTERS.labels(name, error.reason).inc()
         log.warning("dead_letter", reason=error.reason, message=str(origin), detail=error.detail)
-        headers = dead_letters.headers(origin, error, message.key)
+        headers = dead_letters.headers(origin, error)
         await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
         await alert(origin, error)
 

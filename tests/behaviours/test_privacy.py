@@ -146,7 +146,7 @@ def _dead_letter(topic: str, value: bytes | None, number: int = 0) -> list[str]:
         decode(topic, value)
     origin = Origin(topic, 0, number, END)
     alert = dead_letters.alert(origin, refused.value)
-    headers = dead_letters.headers(origin, refused.value, b"SUBJ-1")
+    headers = dead_letters.headers(origin, refused.value)
     shown = [str(refused.value), *(text.decode() for _, text in headers), dead_letters.key(origin).decode()]
     return [*shown, alert.model_dump_json()] if alert else shown
 
