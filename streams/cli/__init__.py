@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # name: (module, help)
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("streams.cli.demo", "Start everything and watch a breach become an arrest task."),
     "kafka": ("streams.cli.kafka", "Run a local Apache Kafka for development."),
     "worker": ("streams.cli.worker", "Run one worker: ingest and assess."),
     "gate": ("streams.cli.gate", "Run one gate: filter the plate-read feed."),

@@ -1,0 +1,1 @@
+"""The demonstration: a whole pipeline started for one story, and stopped again."""
