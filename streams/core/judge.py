@@ -17,7 +17,7 @@ from streams.core.policy import Policy
 from streams.core.records import Observation, Records
 from streams.core.state import Fix, SubjectState
 from streams.core.visits import Track, Visit, advance, is_silence, open_visit
-from streams.core.zones import Placement, distance_m, within
+from streams.core.zones import Placement, distance_m, placed, within
 
 UNSPECIFIED = "unspecified"
 _CERTAINTY = {"tag": Certainty.CONFIRMED, "officer": Certainty.CONFIRMED, "face": Certainty.CONFIRMED}
@@ -154,29 +154,30 @@ def place(
     previous: Fix | None = None,
 ) -> Placement | None:
     """Where the observation lies: IN is what the term forbids; None if no such term was in force then."""
-    found = term_at(state, records, lineage, observation.at, observation.position)
-    if found is None or observation.position is None:
+    position = observation.position
+    found = term_at(state, records, lineage, observation.at, position)
+    if found is None or position is None:
         return None
     held, term = found
     accuracy = accuracy_m(observation, policy)
     if isinstance(term, Distance):
-        return _near_person(state, term, observation.at, observation.position, accuracy, policy)
+        return _near_person(state, term, observation.at, position, accuracy, policy)
     if isinstance(term, Curfew):
         if not in_curfew(observation.at, term.start, term.until, list(term.days)):
             return None
-        home = held.kept.zone(term).place(observation.position, accuracy)
+        home = placed(held.kept.zone(term), position.latitude, position.longitude, accuracy)
         return {Placement.IN: Placement.OUT, Placement.OUT: Placement.IN}.get(home, home)
     if not isinstance(term, ExclusionZone | Buffer):
         return None
     zone = held.kept.zone(term)
-    placement = zone.place(observation.position, accuracy)
+    placement = placed(zone, position.latitude, position.longitude, accuracy)
     if (
         placement is Placement.OUT
         and isinstance(term, ExclusionZone)
         and previous is not None
         and observation.track.startswith("tag:")
         and not is_silence(previous.at, observation.at, policy.visits)
-        and zone.crosses(previous.position, observation.position)
+        and zone.crosses(previous.position, position)
         and zone.place(previous.position, previous.accuracy_m) is Placement.OUT
     ):
         return Placement.CROSSED

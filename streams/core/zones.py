@@ -6,6 +6,7 @@ the zone on which a degree of longitude is as long as a degree of latitude.
 
 import math
 from enum import StrEnum
+from functools import lru_cache
 
 import shapely
 from pyproj import Geod
@@ -125,6 +126,14 @@ def within(distance: float, limit_m: float, accuracy_m: float) -> Placement:
 
 
 Zone = AreaZone | CircleZone | CorridorZone
+
+
+# A late fix has its whole stretch placed again, some hundreds of fixes that were placed a moment ago: without
+# this, 20,000 fixes at a second's distance that arrive in disorder take 12 ms each.
+@lru_cache(maxsize=50_000)
+def placed(zone: Zone, latitude: float, longitude: float, accuracy_m: float) -> Placement:
+    """`zone.place`, remembered."""
+    return zone.place(Position(latitude=latitude, longitude=longitude), accuracy_m)
 
 
 def prepare(area: AnyArea) -> Zone:
