@@ -354,13 +354,13 @@ def _reconcile(draft: Draft, lineage: Lineage, device: str, visits: list[Visit],
         now_is = (began, visit.ended, visit_certainty(device, visit), number)
         if (fact.began_at, fact.ended_at, fact.certainty, fact.order_version) != now_is:
             fact.began_at, fact.ended_at, fact.certainty, fact.order_version = now_is
-            fact.provisional_end = False
             after = next((o.at for o in stretch.observations if visit.ended and o.at > visit.ended), None)
             if after is not None:
                 _flag_lapsed(draft, fact, after)
             draft.audit("breach_corrected", "late evidence or a changed order moved the visit or its version")
             draft.touch(fact)
-        fact.flaps = visit.flaps
+        # Also where a silence had ended it at the same moment: or the next visit would pass for this one going on.
+        fact.flaps, fact.provisional_end = visit.flaps, False
     for fact in theirs:
         if stretch.tells(fact.began_at):
             withdraw(draft, fact, "later evidence or a changed order no longer shows it")
