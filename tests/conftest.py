@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,35 @@ from streams.kafka import admin, local
 from streams.kafka.client import connect
 from streams.kafka.topics import topic_specs
 from streams.settings import Settings
+
+# Seconds that the tests of a folder may take in all, on two cores that do nothing else: about three times what
+# they take, so that a suite that has become slow is seen, and a slow machine is not.
+BUDGETS_S = {"unit": 90, "behaviours": 60, "properties": 240, "integration": 900}
+_taken_s: dict[str, float] = defaultdict(float)
+
+
+def _suite(nodeid: str) -> str:
+    return nodeid.split("/")[1] if nodeid.startswith("tests/") else ""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _taken_s[_suite(report.nodeid)] += report.duration
+
+
+def _over_budget() -> list[str]:
+    return [suite for suite, budget in BUDGETS_S.items() if _taken_s[suite] > budget]
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if exitstatus == pytest.ExitCode.OK and _over_budget():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.section("seconds by suite")
+    for suite, budget in BUDGETS_S.items():
+        over = "  OVER ITS BUDGET" if suite in _over_budget() else ""
+        terminalreporter.line(f"{suite:12} {_taken_s[suite]:6.1f} of {budget}{over}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
