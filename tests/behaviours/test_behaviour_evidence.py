@@ -329,6 +329,14 @@ def test_behaviour_29_later_position_contradicts_the_place_and_not_the_breach() 
     assert world.task.last_seen.time == m(60), "the car goes where the subject was last seen"
 
 
+def test_behaviour_29_older_position_of_another_source_does_not_become_the_last_seen() -> None:
+    world = World(spo()).give(report(m(1)), fix(m(60), away(east_m=9000)))
+    world.give(seen(m(30), away(east_m=4000)), read(m(20), away(east_m=2000)), now=m(61))
+    world.wait(m(70))
+    assert world.task.last_seen is not None
+    assert (world.task.last_seen.time, world.task.last_seen.source) == (m(60), "tag_fix")
+
+
 def test_behaviour_29_older_than_what_is_kept_goes_to_a_person() -> None:
     early = m(-9 * 24 * 60)
     world = World(spo(), now=m(-10)).give(fix(early), now=m(0))

@@ -30,6 +30,14 @@ def test_behaviour_28_replayed_event_id_changes_nothing() -> None:
     assert world.audits("duplicate")
 
 
+def test_behaviour_28_one_uncertain_fix_sent_three_times_is_one_fix() -> None:
+    edge = fix(m(1), away(east_m=195), accuracy_m=50)
+    world = World(spo()).give(edge)
+    world.give(edge, edge, edge, now=m(2))
+    assert world.nothing_happened(), "three fixes that straddle the edge would be a possible visit"
+    assert world.audits("duplicate")
+
+
 def test_behaviour_28_same_content_under_another_id_of_another_source_is_another_event() -> None:
     world = World(spo()).give(report(m(1), id="r1"))
     world.give(report(m(1), id="r1").model_copy(update={"source": "calls/other"}))
@@ -56,6 +64,17 @@ def test_behaviour_28_weaker_breach_never_downgrades_nor_gives_more_time() -> No
     world.give(report(m(5), "other"), read(m(6)))
     assert (world.task.grade, world.task.deadline) == (before.grade, before.deadline)
     assert world.alerts("breach")[-1].text.startswith("further breach: ")
+
+
+def test_behaviour_28_grade_does_not_fall_with_a_breach_that_is_withdrawn() -> None:
+    world = World(spo(risk="standard")).give(fix(m(1)))
+    before = world.task
+    assert before.grade == "immediate"
+    world.give(spo(version=2, terms=[no_contact()], made_at=m(-60), risk="standard"), now=m(5))
+    assert world.breaches == []
+    world.give(report(m(10)))
+    assert world.task.priority.score == 70, "which alone would be a lower grade"
+    assert (world.task.grade, world.task.deadline) == (before.grade, before.deadline), "a person decides that"
 
 
 def test_behaviour_28_score_is_the_sum_of_its_stated_contributions() -> None:
