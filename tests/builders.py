@@ -284,13 +284,14 @@ class Subject:
         role: Role = Role.SUBJECT,
         match: str = "direct",
         person_id: str | None = None,
+        commits: bool = True,
     ) -> Effects:
         """Apply events in this order; the effects of the last one."""
         last = Effects()
         for each in events:
             self.offset += 1
-            # The usual case: everything before is committed when the next event comes.
-            self.committed = self.offset
+            if commits:  # the usual case: everything before is committed when the next event comes
+                self.committed = self.offset
             last = self._decide(each, now or max(self.now, each.time), role, match, person_id)
         return last
 

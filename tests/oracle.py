@@ -22,7 +22,7 @@ REAL_FIXES = Path(
     or Path(__file__).parents[2] / "shared" / "data" / "gps-fixes-real.csv.gz"
 )
 
-# A zone on that person's route, GeoJSON (longitude first): see `test_the_zone_is_a_fair_choice`.
+# A zone of about 800 by 900 m on that person's route, GeoJSON (longitude first).
 REAL_ZONE = [[116.3052, 40.0120], [116.3148, 40.0120], [116.3148, 40.0200], [116.3052, 40.0200], [116.3052, 40.0120]]
 ACCURACY_M = 15.0
 GAP = timedelta(minutes=10)
