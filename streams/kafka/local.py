@@ -334,9 +334,11 @@ def _process(data_dir: Path, node: Node) -> psutil.Process | None:
         return None
     try:
         process = psutil.Process(node.pid)
-        # The creation time is derived from the boot time, which a clock that is set can move by a little.
+        command = process.cmdline()
+        # The creation time is derived from the boot time, which a clock that is set can move by a little. The
+        # command line is empty for a moment after the start (3 of 100 first looks on a busy machine).
         same = abs(process.create_time() - node.created) < 2 and (
-            str(_node_dir(data_dir, node.id) / "server.properties") in process.cmdline()
+            not command or str(_node_dir(data_dir, node.id) / "server.properties") in command
         )
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:

@@ -152,6 +152,15 @@ def test_another_process_with_the_pid_is_not_ours(tmp_path: Path) -> None:
     assert local.stop(tmp_path) is False
 
 
+def test_a_process_that_has_no_command_line_yet_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between exec and the kernel's filling in of the arguments a new node was taken for one that had ended."""
+    own = psutil.Process()
+    state = local._new_state(1)
+    local._save(tmp_path, replace(state, nodes=(replace(state.nodes[0], pid=own.pid, created=own.create_time()),)))
+    monkeypatch.setattr(psutil.Process, "cmdline", lambda _: [])
+    assert local.status(tmp_path).running == (1,)
+
+
 def test_an_address_where_nobody_listens_is_told_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
