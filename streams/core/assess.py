@@ -19,7 +19,7 @@ from streams.core.draft import Draft
 from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.records import Records
-from streams.core.state import MAX_KNOWN_IDS, MAX_OUTBOX, MAX_OUTBOX_BYTES, OutboxEntry, SubjectState, trim
+from streams.core.state import MAX_KNOWN_IDS, MAX_OUTBOX, MAX_OUTBOX_BYTES, OutboxEntry, SubjectState, short_id, trim
 from streams.core.tasks import snapshot
 
 
@@ -49,6 +49,8 @@ def decide(
     if draft.event.event_id in state.known:
         draft.quietly("duplicate", "this event id was already applied; it changes nothing")
         _rewrite_records(draft)
+    elif state.retracted and short_id(draft.event.event_id) in state.retracted:
+        draft.audit("retracted", "its source had taken it back before it came")
     elif _claimed(draft.event) > draft.now + timedelta(seconds=policy.limits.future_tolerance_s):
         _quarantine(draft)
     elif observation is not None:

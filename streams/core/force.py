@@ -80,7 +80,12 @@ def version_at(state: SubjectState, ref: OrderRef, at: datetime) -> VersionRef |
 
 
 def is_stayed(ref: OrderRef, at: datetime) -> bool:
-    return any(stay.begins <= at and (stay.until is None or at < stay.until) for stay in ref.stays)
+    """Has a court stayed the order? The end of a stay may be stated by a later message on the same stay."""
+    untils: dict[datetime, datetime | None] = {}
+    for stay in ref.stays:
+        stated = [until for until in (untils.get(stay.begins), stay.until) if until is not None]
+        untils[stay.begins] = min(stated, default=None)
+    return any(begins <= at and (until is None or at < until) for begins, until in untils.items())
 
 
 def held_at(state: SubjectState, records: Records, ref: OrderRef, at: datetime) -> InForce | None:

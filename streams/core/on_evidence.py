@@ -38,14 +38,15 @@ from streams.core.judge import (
 from streams.core.jurisdiction import place_name
 from streams.core.plates import canonical
 from streams.core.records import Observation
-from streams.core.state import MAX_TRACKS, BreachFact, Device, Fix
+from streams.core.state import MAX_RETRACTED, MAX_TRACKS, BreachFact, Device, Fix, short_id
 from streams.core.stretches import Stretch, settle, settle_all, stretch_around
 from streams.core.tasks import live_task
 from streams.core.visits import Phase, Track, Visit, advance, open_visit
 from streams.core.zones import Placement
 
 LAPSED = "lapsed: the order ended while the subject was inside"
-IN_CUSTODY = {"arrested", "detained", "recalled"}
+# Not "recalled": from the recall to the arrest the subject is unlawfully at large.
+IN_CUSTODY = {"arrested", "detained"}
 MAX_PARTNER_FIXES = 60
 PARTNER_KEPT = timedelta(minutes=15)
 
@@ -335,7 +336,6 @@ def _is_distance(draft: Draft, lineage: Lineage) -> bool:
 def _reconcile(draft: Draft, lineage: Lineage, device: str, visits: list[Visit], stretch: Stretch) -> None:
     """Make the facts of one stretch equal to the visits that it shows, keeping identities that overlap."""
     by_id = {o.id: o for o in stretch.observations}
-    first = stretch.observations[0].at
     theirs = [
         fact
         for fact in draft.state.breaches
@@ -349,7 +349,7 @@ def _reconcile(draft: Draft, lineage: Lineage, device: str, visits: list[Visit],
         theirs.remove(fact)
         shown_by = by_id[visit.opened_by]
         # What began before the evidence that is kept has its beginning from then.
-        began = fact.began_at if stretch.open_start and fact.began_at < first else visit.began
+        began = fact.began_at if stretch.open_start and fact.began_at < stretch.begins else visit.began
         number = version_of_visit(draft, lineage, visit, shown_by)
         now_is = (began, visit.ended, visit_certainty(device, visit), number)
         if (fact.began_at, fact.ended_at, fact.certainty, fact.order_version) != now_is:
@@ -613,15 +613,44 @@ def retraction(draft: Draft, event: Retraction) -> None:
             settle_all(draft.state, draft.records, observation.track, draft.policy)
             _unsee(draft, observation)
         facts = [f for f in draft.state.breaches if f.opened_by.event_id == event_id]
-        if observation is None and not facts:
-            draft.audit("nothing_to_retract", "no retained event of that id and source")
+        if not _retract_from_orders(draft, event_id) and observation is None and not facts:
+            _cannot_retract(draft, event_id)
             continue
         draft.audit("retracted", "the source took the event back; its message says why")
         kept_tracks = {o.track for o in draft.records.all()}
         for fact in facts:
             if fact.track == "report" or fact.track not in kept_tracks:
                 withdraw(draft, fact, "its source retracted what showed it")
+        if observation is not None and observation.track not in kept_tracks:
+            for key in [key for key in draft.state.tracks if key.endswith(f"|{observation.track}")]:
+                del draft.state.tracks[key]
     rejudge(draft, set(draft.state.orders))
+
+
+def _retract_from_orders(draft: Draft, event_id: str) -> bool:
+    """Take back that a court ended or stayed an order."""
+    found = False
+    for ref in draft.state.orders.values():
+        ends = [end for end in ref.ends if end.event_id != event_id]
+        stays = [stay for stay in ref.stays if stay.event_id != event_id]
+        found = found or (ends, stays) != (ref.ends, ref.stays)
+        ref.ends, ref.stays = ends, stays
+    return found
+
+
+def _cannot_retract(draft: Draft, event_id: str) -> None:
+    if event_id in draft.state.known:
+        draft.audit("refused", "an event of this kind cannot be taken back")
+        draft.alert(
+            "retraction_refused",
+            "high",
+            "a source takes back an event that cannot be taken back once applied (an order, a service, a record): "
+            "publish what is right, as a new version or event",
+            cause=(event_id, draft.event.event_id),
+        )
+        return
+    draft.audit("nothing_to_retract", "no retained event of that id and source; if it comes it will not count")
+    draft.state.retracted = [*draft.state.retracted, short_id(event_id)][-MAX_RETRACTED:]
 
 
 def _unsee(draft: Draft, retracted: Observation) -> None:

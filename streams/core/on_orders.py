@@ -12,6 +12,7 @@ from schemas.orders import (
     OrderStayed,
     RequirementMet,
     Role,
+    Service,
 )
 from streams.core.breaches import withdraw
 from streams.core.deadlines import requirement_at
@@ -19,7 +20,7 @@ from streams.core.draft import Draft
 from streams.core.force import effective_from
 from streams.core.kinds import KINDS
 from streams.core.on_evidence import rejudge
-from streams.core.state import OrderRef, Stay, VersionRef
+from streams.core.state import End, OrderRef, Stay, VersionRef
 
 Records = dict[tuple[str, str, str], IdentifierRecord]
 
@@ -59,7 +60,7 @@ def order(draft: Draft, event: Order) -> None:
     )
     draft.records.put_order(data)
     if data.service is not None:
-        ref.services[data.version] = data.service
+        _serve(ref, data.version, data.service)
     _supersede(draft)
     after = _identifiers(draft)
     draft.effects.identifiers += [record for key, record in after.items() if before.get(key) != record]
@@ -90,13 +91,14 @@ def doubts(data: OrderData) -> list[str]:
 
 
 def _supersede(draft: Draft) -> None:
-    """A full order ends the interim whose main application it determines (SPA 2019 s5)."""
+    """A full order ends the interim whose main application it determines (SPA 2019 s5): its first version does."""
     for ref in draft.state.orders.values():
         for version in ref.versions:
             later = draft.records.order(ref.order_id, version.version).data
             interim = draft.state.orders.get(later.replaces or "")
             if interim is not None:
-                interim.superseded_at = effective_from(later)
+                determined = effective_from(later)
+                interim.superseded_at = min(interim.superseded_at or determined, determined)
 
 
 def _identifiers(draft: Draft) -> Records:
@@ -142,10 +144,17 @@ def _named_by(subject_id: str, data: OrderData) -> list[IdentifierRecord]:
     return themselves + stated
 
 
+def _serve(ref: OrderRef, version: int, service: Service) -> None:
+    """Of several proofs the earliest counts."""
+    known = ref.services.get(version)
+    if known is None or service.served_at < known.served_at:
+        ref.services[version] = service
+
+
 def served(draft: Draft, event: OrderServed) -> None:
     """Proof of service: the words about the power change on every ground under that order."""
     data = event.data
-    _ref(draft, data.order_id).services[data.version] = data.service
+    _serve(_ref(draft, data.order_id), data.version, data.service)
     draft.audit("service_recorded", f"version {data.version}: {data.service.method}", orders=[data.order_id])
     for fact in draft.state.breaches:
         if fact.order_id == data.order_id:
@@ -156,7 +165,7 @@ def ended(draft: Draft, event: OrderEnded) -> None:
     """A court ended the order: nothing after that moment breaches it, what was before stays."""
     data = event.data
     ref = _ref(draft, data.order_id)
-    ref.ended_at, ref.ended_by = event.time, data.reference
+    ref.ends.append(End(event_id=event.event_id, at=event.time))
     draft.audit(
         "order_ended", f"{data.how} from {event.time:%Y-%m-%d %H:%M}Z", data.reference, orders=[data.order_id]
     )
@@ -164,10 +173,9 @@ def ended(draft: Draft, event: OrderEnded) -> None:
 
 
 def stayed(draft: Draft, event: OrderStayed) -> None:
-    """A stay replaces an earlier one that began at the same time, which is how its end is stated later."""
+    """While it is stayed nothing breaches the order."""
     ref = _ref(draft, event.data.order_id)
-    ref.stays = [stay for stay in ref.stays if stay.begins != event.time]
-    ref.stays.append(Stay(begins=event.time, until=event.data.until))
+    ref.stays.append(Stay(event_id=event.event_id, begins=event.time, until=event.data.until))
     draft.audit("order_stayed", event.data.reference, orders=[event.data.order_id])
     rejudge(draft, {event.data.order_id})
 

@@ -6,9 +6,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.tasks import Certainty
 from streams.errors import BreachwatchError
 
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+RISKS = ("standard", "medium", "high")
 Points = Annotated[int, Field(ge=-100, le=100)]
 
 
@@ -66,6 +68,21 @@ class Scores(_Section):
     fresh: Points
     stale: Points
 
+    @model_validator(mode="after")
+    def _complete(self) -> "Scores":
+        """What prioritising looks up must be there; other kinds of term and markers may be left out."""
+        for name, table, needed in (
+            ("term", self.term, ["unspecified"]),
+            ("certainty", self.certainty, [str(certainty) for certainty in Certainty]),
+            ("risk", self.risk, [*RISKS, "unknown"]),
+        ):
+            missing = [key for key in needed if key not in table]
+            if missing:
+                raise ValueError(f"{name} has no points for {', '.join(missing)}")
+        if self.risk["unknown"] < self.risk["high"]:
+            raise ValueError("risk.unknown is less than risk.high: a risk that nobody has assessed counts as high")
+        return self
+
 
 class Grade(_Section):
     """A grade of response: taken from `at_least` points, to be acted on within `respond_within_s`."""
@@ -91,6 +108,8 @@ class Policy(_Section):
         floors = [grade.at_least for grade in self.grades]
         if floors != sorted(floors, reverse=True) or len(set(floors)) != len(floors):
             raise ValueError("grades must be listed from the highest at_least down, none twice")
+        if len({grade.name for grade in self.grades}) != len(self.grades):
+            raise ValueError("two grades have the same name")
         return self
 
     def grade_for(self, score: int) -> Grade:

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 
 from schemas.orders import OrderData
 from schemas.tasks import Certainty, Contribution, Priority
-from streams.core.policy import Policy
+from streams.core.policy import RISKS, Policy
 from streams.core.state import BreachFact
 
 _BY_STRENGTH = list(Certainty)
-_RISKS = ["standard", "medium", "high"]
 
 
 def prioritise(breaches: Iterable[BreachFact], orders: Iterable[OrderData], count: int, policy: Policy) -> Priority:
@@ -33,7 +32,7 @@ def prioritise(breaches: Iterable[BreachFact], orders: Iterable[OrderData], coun
         give(f"certainty.{sure}", scores.certainty[sure], f"the strongest breach is {sure}")
     stated = [order.risk for order in orders]
     known: list[str] = [risk for risk in stated if risk is not None]
-    risk = max(known, key=_RISKS.index) if len(known) == len(stated) and known else None
+    risk = max(known, key=RISKS.index) if len(known) == len(stated) and known else None
     if risk is None and "high" not in known:
         give("risk.unknown", scores.risk["unknown"], "the risk is not assessed, so it counts as high")
     else:

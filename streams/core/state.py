@@ -5,6 +5,7 @@ references (their text is in the records), breaches as facts bounded in number, 
 commits go by. A row that is too long all the same gives things up in the order of `fit`.
 """
 
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -34,6 +35,7 @@ MAX_OUTBOX_BYTES = 12_000
 MAX_TRACKS = 80
 # Of breaches that left the row, so that re-judging does not count and alert them again; 9 bytes each.
 MAX_DROPPED = 300
+MAX_RETRACTED = 100
 
 
 class _Part(BaseModel):
@@ -88,9 +90,17 @@ class VersionRef(Model):
     """The order at whose end this version takes effect."""
 
 
-class Stay(Model):
-    """A court stayed the order for a time; `until` None: still."""
+class End(Model):
+    """A court ended the order, as one event says."""
 
+    event_id: str
+    at: datetime
+
+
+class Stay(Model):
+    """A court stayed the order for a time, as one event says; `until` None: it does not say until when."""
+
+    event_id: str
     begins: datetime
     until: datetime | None
 
@@ -106,9 +116,13 @@ class OrderRef(_Part):
     """What a requirement asked, by its deadline's name -> when it was done."""
     missed: list[str] = []
     """Deadlines' names that passed without it."""
-    ended_at: datetime | None = None
-    ended_by: str | None = None
+    ends: list[End] = []
     superseded_at: datetime | None = None
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended: of several statements the earliest, for what has ended cannot end again."""
+        return min((end.at for end in self.ends), default=None)
 
 
 class BreachFact(_Part):
@@ -192,6 +206,8 @@ class SubjectState(_Part):
     tracks: dict[str, Track] = {}
     """`order|term|device` -> the automaton, kept only while it is not plainly outside."""
     breaches: list[BreachFact] = []
+    retracted: list[str] = []
+    """Short ids of events that were taken back before they came, newest last."""
     dropped: list[str] = []
     """Short ids of breaches that have left the row, newest last."""
     tasks: list[TaskRow] = []
@@ -207,8 +223,9 @@ class SubjectState(_Part):
     outbox: list[OutboxEntry] = []
 
 
-def short_id(breach_id: str) -> str:
-    return breach_id[:8]
+def short_id(name: str) -> str:
+    """Enough of a hash to know an id again among some hundreds."""
+    return hashlib.sha256(name.encode()).hexdigest()[:10]
 
 
 def _drop(state: SubjectState, fact: BreachFact) -> None:
