@@ -13,17 +13,29 @@ from streams.core.tasks import TRANSITIONS, breaches_of, is_high_risk, live_task
 
 
 def custody(draft: Draft, event: CustodyEvent) -> None:
-    """Custody's word on where the subject is; an arrest ends the search, and starts the court's clock."""
+    """Custody's word on where the subject is; an arrest ends the search for what was before it, whenever it
+    becomes known, and starts the court's clock."""
     state, data = draft.state, event.data
     newest = state.custody_at is None or event.time >= state.custody_at
     draft.audit("custody", f"custody state: {data.state}" + ("" if newest else ", older than what is known"))
-    if not newest:
-        return
-    state.custody, state.custody_at = data.state, event.time
+    if newest:
+        state.custody, state.custody_at = data.state, event.time
     task = live_task(state)
-    if data.state in IN_CUSTODY and task is not None and task.opened_at <= draft.now:
+    if data.state not in IN_CUSTODY or task is None:
+        return
+    # What is only not done may fall due in a cell.
+    done = [fact for fact in breaches_of(state, task) if not fact.track.startswith("omission:")]
+    if all(fact.began_at <= event.time for fact in done):
         move(draft, task, TaskState.ARRESTED, data.state, event.source)
         arrest(draft, task, event.time)
+    elif newest:
+        draft.audit("custody_doubted", "a breach began after what custody reports: the search goes on")
+        draft.alert(
+            "verify_custody",
+            "critical",
+            "custody is recorded from before the newest breach: verify it now; the search goes on",
+            task_id=task.task_id,
+        )
 
 
 def arrest(draft: Draft, task: TaskRow, at: datetime) -> None:

@@ -372,6 +372,33 @@ def test_behaviour_34_after_an_arrest_a_new_breach_is_a_new_task_and_an_older_on
     assert [task.breach_count for task in world.live] == [1]
 
 
+def test_behaviour_34_arrest_from_before_the_breach_does_not_end_the_search_however_late_it_is_known() -> None:
+    world = World(spo()).give(report(m(60)))
+    world.give(custody("arrested", m(30)), now=m(61))
+    assert world.task.state is TaskState.OPEN
+    assert world.alert("verify_custody").severity == "critical"
+    world.give(custody("released", m(45)), now=m(62))
+    assert world.task.state is TaskState.OPEN
+    world.give(custody("arrested", m(90)))
+    assert world.task.state is TaskState.ARRESTED
+
+
+def test_behaviour_34_arrest_that_is_known_after_the_release_still_ended_the_search() -> None:
+    world = World(spo()).give(report(m(1)), custody("released", m(60)))
+    assert world.task.state is TaskState.OPEN
+    world.give(custody("arrested", m(30)), now=m(61))
+    assert world.task.state is TaskState.ARRESTED
+    assert world.state().custody == "released"
+    assert world.alerts("verify_custody") == []
+
+
+def test_behaviour_34_recalled_is_not_in_custody() -> None:
+    world = World(spo(kind="licence")).give(report(m(1)), custody("recalled", m(10)))
+    assert world.task.state is TaskState.OPEN, "unlawfully at large, until arrested"
+    world.give(fix(m(20)))
+    assert world.alerts("verify_custody") == []
+
+
 def test_behaviour_34_custody_that_grew_stale_is_doubted_by_a_strong_sighting_at_the_same_grade() -> None:
     world = World(spo()).give(report(m(1)), custody("detained", m(10)), fix(m(60)))
     doubt = world.alert("verify_custody")
