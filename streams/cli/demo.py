@@ -2,116 +2,132 @@
 
 import sys
 import tempfile
-from datetime import UTC, datetime
+from contextlib import closing
+from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.cli import load_settings
+from streams.errors import BreachwatchError
+
+if TYPE_CHECKING:
+    from streams.demo.screen import Screen
+    from streams.demo.teller import Told
+    from streams.settings import Settings
+
+PAUSE_S = 2.5
+INTERRUPTED = 130  # what a shell says of a command that Ctrl-C ended
+SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def command(
     once: Annotated[bool, typer.Option("--once", help="End when the story is told.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object of what came out.")] = False,
+    pause: Annotated[
+        float | None, typer.Option(min=0, help="Seconds between steps [default: 2.5 at a terminal, else 0].")
+    ] = None,
 ) -> None:
     """Start Kafka, gate and worker, play a breach from order to arrest, and show the tasks as they arrive."""
-    import orjson
-
+    from streams.demo.screen import Screen
     from streams.demo.stage import stage
     from streams.demo.teller import Teller
 
     settings = load_settings()
-    with tempfile.TemporaryDirectory(prefix="breachwatch-policy-") as folder:
-        try:
-            with stage(settings, _policy(Path(folder)), _say) as own:
-                teller = Teller(own, _quiet if as_json else _show)
-                try:
-                    told = teller.tell()
-                    if as_json:
-                        typer.echo(orjson.dumps(summary(told)).decode())
-                    elif once:
-                        _closing(told)
-                    else:
-                        _closing(told)
-                        _invite(own)
-                        teller.watch()
-                finally:
-                    teller.close()
-        except KeyboardInterrupt:
-            _say("stopped")
+    screen = Screen()
+    if pause is None:
+        pause = PAUSE_S if sys.stdout.isatty() and not as_json else 0.0
+    told = None
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="breachwatch-policy-") as folder,
+            stage(settings, demo_policy(Path(folder)), _say) as running,
+            closing(Teller(running, _quiet if as_json else screen.show)) as teller,
+        ):
+            told = teller.tell(pause)
+            if not as_json:
+                _closing(told, screen)
+            if not once:
+                _invite(running.settings, screen)
+                teller.watch()
+    except KeyboardInterrupt:
+        if told is None:
+            raise typer.Exit(INTERRUPTED) from None
+    except (BreachwatchError, typer.Exit):
+        raise
+    except Exception as error:
+        # Whatever it is, the person who tries this out is told in a line.
+        raise BreachwatchError(f"the demonstration failed: {type(error).__name__}: {error}") from error
+    if as_json and told is not None:
+        _print_json(summary(told))
 
 
-def _policy(folder: Path) -> Path:
-    """The default policy, but a new position reaches the task within a second: a story does not wait a minute."""
-    from streams.core import policy
-
-    default = Path(policy.__file__).with_name("policy.toml").read_text("utf-8")
+def demo_policy(folder: Path) -> Path:
+    """The default policy, but a new position reaches the task at once: a story does not wait a minute."""
+    text = resources.files("streams.core").joinpath("policy.toml").read_text("utf-8")
+    for default, ours in (
+        ("last_seen_interval_s = 60\n", "last_seen_interval_s = 0.001\n"),
+        ('"default-1"', '"demo"'),
+    ):
+        assert text.count(default) == 1, default
+        text = text.replace(default, ours)
     file = folder / "demo-policy.toml"
-    file.write_text(
-        default.replace("last_seen_interval_s = 60", "last_seen_interval_s = 0.001").replace(
-            'version = "default-1"', 'version = "demo"'
-        ),
-        "utf-8",
-    )
+    file.write_text(text, "utf-8")
     return file
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The smallest value that at least `share` of the values do not exceed (nearest rank), ms to one decimal."""
+    """The smallest of `values` that at least `share` of them do not exceed (nearest rank), to one decimal."""
     ranked = sorted(values)
-    return round(ranked[max(0, -(-len(ranked) * int(share * 100) // 100) - 1)], 1)
+    return round(ranked[max(0, -(-len(ranked) * round(share * 100) // 100) - 1)], 1)
 
 
-def summary(told: Any) -> dict[str, Any]:
-    """tasks, events_in, dead_letters, alerts and latency_ms with p50, p95, p99."""
+def summary(told: "Told") -> dict[str, Any]:
+    """`tasks` as they are in the end, `events_in`, `dead_letters` (a count), `alerts`, and `latency_ms` from the
+    broker's acknowledgement of an event to its task at a reader, p50, p95 and p99."""
     return {
         "tasks": [task.model_dump(mode="json") for task in told.tasks.values()],
         "events_in": told.events_in,
-        "dead_letters": [letter.model_dump(mode="json") for letter in told.dead_letters],
+        "dead_letters": len(told.dead_letters),
         "alerts": [alert.model_dump(mode="json") for alert in told.alerts.values()],
-        "latency_ms": {f"p{int(s * 100)}": percentile(told.latencies_ms, s) for s in (0.5, 0.95, 0.99)},
+        "latency_ms": {name: percentile(told.latencies_ms, share) for name, share in SHARES.items()},
     }
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(value).decode())
 
 
 def _say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _quiet(_what: str, _thing: object, _took_ms: float | None) -> None:
+def _quiet(_: object) -> None:
     """With --json only the object is printed."""
 
 
-def _show(what: str, thing: Any, took_ms: float | None) -> None:
-    from streams.cli.tail import task_text
-
-    if what == "step":
-        typer.secho(f"\n> {thing}", bold=True)
-    elif what == "task":
-        took = "" if took_ms is None else f"   [{took_ms:.0f} ms after the broker had the event]"
-        colour = typer.colors.RED if thing.grade == "immediate" and thing.state != "arrested" else None
-        typer.secho(task_text(thing, datetime.now(UTC)) + took, fg=colour)
-    elif what == "alert":
-        typer.secho(f"  ALERT {thing.severity}: {thing.text}", fg=typer.colors.YELLOW)
-    else:
-        where = f"{thing.topic}/{thing.partition}/{thing.offset}"
-        typer.secho(f"  DEAD LETTER {thing.reason} ({where}): {thing.detail}", fg=typer.colors.MAGENTA)
-
-
-def _closing(told: Any) -> None:
+def _closing(told: "Told", screen: "Screen") -> None:
     latency = summary(told)["latency_ms"]
-    typer.echo(
-        f"\n{told.events_in} events in, {len(told.tasks)} task, {len(told.alerts)} alerts, {len(told.dead_letters)} "
-        f"dead letter; from event to task p50 {latency['p50']} ms, p95 {latency['p95']} ms, p99 {latency['p99']} ms"
+    screen.line(
+        f"\n{told.events_in} events in, {len(told.tasks)} task, {len(told.alerts)} alerts, "
+        f"{len(told.dead_letters)} dead letter"
+    )
+    screen.line(
+        "from the broker's acknowledgement of an event to its task at a reader: "
+        + ", ".join(f"{name} {value:.0f} ms" for name, value in latency.items())
     )
 
 
-def _invite(settings: Any) -> None:
+def _invite(settings: "Settings", screen: "Screen") -> None:
     from streams.demo.stage import environment
 
-    command_name = Path(sys.argv[0])
-    typer.echo("\nThe pipeline goes on until Ctrl-C. Look around from another terminal:")
+    screen.line("\nThe pipeline goes on until Ctrl-C. Look around from another terminal:\n")
     for name, value in environment(settings).items():
-        typer.echo(f"  export {name}={value}")
+        screen.line(f"  export {name}={value}")
+    # As it was called, by a path that another terminal finds too.
+    name = str(Path(sys.argv[0]).absolute()) if Path(sys.argv[0]).name == "breachwatch" else "breachwatch"
     for words in ("tail arrest-tasks --from-beginning", "dead-letters list", "doctor"):
-        typer.echo(f"  {command_name} {words}")
+        screen.line(f"  {name} {words}")

@@ -1,14 +1,20 @@
 """The stage of the demonstration: Kafka, topics, gate and worker as real processes, ended by their own ids."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+from kafka.admin import MemberToRemove
 
 from streams.errors import BreachwatchError
 from streams.kafka import admin, local
@@ -17,22 +23,40 @@ from streams.kafka.topics import topic_specs
 from streams.settings import Settings
 
 READY_TIMEOUT_S = 90.0
-STOP_TIMEOUT_S = 20.0
+# The worker commits and leaves its group, which takes a second; a broker that is gone takes its whole timeout.
+STOP_TIMEOUT_S = 15.0
 # What each process says once it can take events.
 _READY = {"worker": ("alarms_loaded", "identifier_index_ready"), "gate": ("gate_partitions",)}
+_LOG_LINES = 8
 
 
 class StageError(BreachwatchError):
     """A process of the demonstration did not start, or ended on its own."""
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A pipeline that runs: `settings` to reach it, `check` to be told when a process of it has ended."""
+
+    settings: Settings
+    processes: "list[_Running]"
+
+    def check(self) -> None:
+        """Raises StageError, with the end of its log, for a process that is not there any more."""
+        for running in self.processes:
+            running.check()
+
+
 @contextmanager
-def stage(settings: Settings, policy_file: Path, say: Callable[[str], None]) -> Iterator[Settings]:
+def stage(settings: Settings, policy_file: Path, say: Callable[[str], None]) -> Iterator[Stage]:
     """A pipeline of its own for the length of the block, under a topic prefix that nothing else uses.
 
-    An existing cluster is used where BREACHWATCH_BOOTSTRAP_SERVERS names one, and left without our topics.
+    An existing cluster is used where BREACHWATCH_BOOTSTRAP_SERVERS names one, and left without our topics and
+    groups. Ctrl-C, SIGTERM and SIGHUP end the block; what it started is ended whatever happens in it.
     """
     with ExitStack() as stack:
+        stack.callback(_end_children, _children())
+        stack.enter_context(_interruptible(say))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="breachwatch-demo-")))
         servers = settings.bootstrap_servers
         if servers is None:
@@ -46,31 +70,82 @@ def stage(settings: Settings, policy_file: Path, say: Callable[[str], None]) -> 
                 "policy_file": policy_file,
             }
         )
+        if settings.bootstrap_servers is not None:
+            stack.callback(_clear_cluster, own)
         say("creating the topics ...")
         admin.apply(admin.plan(own))
-        if settings.bootstrap_servers is not None:
-            stack.callback(_delete_topics, own)
         say("starting gate and worker ...")
         processes = [stack.enter_context(_process(own, role, folder)) for role in _READY]
         _wait_until_ready(processes)
-        yield own
+        yield Stage(own, processes)
 
 
-def _delete_topics(settings: Settings) -> None:
+@contextmanager
+def _interruptible(say: Callable[[str], None]) -> Iterator[None]:
+    """SIGTERM and SIGHUP interrupt the block as Ctrl-C does. After the first, all are ignored for the rest of the
+    process's life, so that an impatient second one leaves nothing behind."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(*_: Any) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        # The terminal that a hang-up closed cannot be written to.
+        with suppress(OSError):
+            say("\nstopping what was started ...")
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _children() -> list[psutil.Process]:
+    found: list[psutil.Process] = psutil.Process().children(recursive=True)
+    return found
+
+
+def _end_children(before: list[psutil.Process]) -> None:
+    """The net below everything else: an interrupt between a start and its registration leaves a child behind."""
+    for process in _children():
+        if process not in before:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                process.wait(STOP_TIMEOUT_S)
+
+
+def _clear_cluster(settings: Settings) -> None:
+    """Delete our topics, and the groups that start with our prefix; called when nothing reads any more."""
     assert settings.bootstrap_servers is not None
     with connect(settings.bootstrap_servers) as client:
         client.delete_topics([spec.name for spec in topic_specs(settings)], raise_errors=False)
+        names = [group["group_id"] for group in client.list_groups()]
+        ours = [name for name in names if name.startswith(settings.topic_prefix)]
+        for name, group in client.describe_groups(ours).items() if ours else ():
+            # A static member, which the worker is, stays one after it has stopped, and holds the group.
+            members = [MemberToRemove(member["member_id"]) for member in group["members"]]
+            if members:
+                client.remove_group_members(name, members)
+            client.delete_groups([name])
 
 
 class _Running:
     def __init__(self, role: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.role, self.process, self.log = role, process, log
 
-    def ready(self) -> bool:
-        text = self.log.read_text("utf-8", "replace")
+    def check(self) -> None:
         if self.process.poll() is not None:
-            raise StageError(f"the {self.role} ended with code {self.process.returncode}:\n{text[-1500:]}")
+            raise StageError(f"the {self.role} ended with code {self.process.returncode}:\n{self._tail()}")
+
+    def ready(self) -> bool:
+        self.check()
+        text = self.log.read_text("utf-8", "replace")
         return all(sign in text for sign in _READY[self.role])
+
+    def _tail(self) -> str:
+        """The last lines of its log, without the frames of a traceback, which hide the cause."""
+        lines = [line[:500] for line in self.log.read_text("utf-8", "replace").splitlines()]
+        return "\n".join([line for line in lines if not line.startswith((" ", "Traceback"))][-_LOG_LINES:])
 
 
 @contextmanager
@@ -80,7 +155,8 @@ def _process(settings: Settings, role: str, folder: Path) -> Iterator[_Running]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", "from streams.cli import main; main()", role],
-            env=os.environ | environment(settings),
+            # One port cannot serve the metrics of both.
+            env=os.environ | environment(settings) | {"BREACHWATCH_METRICS_PORT": "0"},
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -112,9 +188,8 @@ def environment(settings: Settings) -> dict[str, str]:
 def _wait_until_ready(processes: list[_Running]) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     waiting = list(processes)
-    while waiting:
-        waiting = [running for running in waiting if not running.ready()]
-        if waiting and time.monotonic() > deadline:
+    while waiting := [running for running in waiting if not running.ready()]:
+        if time.monotonic() > deadline:
             names = " and ".join(running.role for running in waiting)
             raise StageError(f"the {names} did not get ready within {READY_TIMEOUT_S:g} s")
         time.sleep(0.05)  # between two looks at the condition

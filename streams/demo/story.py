@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 SUBJECT = "SUBJ-2026-0417"
 ORDER = "SPO-2026-0093"
@@ -20,14 +20,15 @@ BACKGROUND_READS = 300
 
 @dataclass(frozen=True)
 class Step:
-    """One step: what to say, what to publish ((topic, value) pairs), and whose task answers it.
+    """One step: what to say, what to publish as (topic, value) pairs, and what answers it.
 
-    `awaits` is the event id that the answering task names; None: the step makes or changes no task.
+    `names` is the order that must be known or the event that a task must mention for the answer to be there.
     """
 
     says: str
     messages: list[tuple[str, bytes]]
-    awaits: str | None = None
+    answer: Literal["order", "task", "dead letter"]
+    names: str = ""
 
 
 def _event(kind: str, name: str, source: str, data: dict[str, Any], at: datetime | None = None) -> dict[str, Any]:
@@ -42,9 +43,10 @@ def _event(kind: str, name: str, source: str, data: dict[str, Any], at: datetime
     }
 
 
-def _step(says: str, topic: str, event: dict[str, Any], extra: list[tuple[str, bytes]] | None = None) -> Step:
-    awaits = None if event["type"] == "order" else f"{event['source']}#{event['id']}"
-    return Step(says, [*(extra or []), (topic, json.dumps(event).encode())], awaits)
+def _step(says: str, topic: str, event: dict[str, Any], before: list[tuple[str, bytes]] | None = None) -> Step:
+    """A step that a task answers; `before` is published ahead of its event."""
+    messages = [*(before or []), (topic, json.dumps(event).encode())]
+    return Step(says, messages, "task", f"{event['source']}#{event['id']}")
 
 
 def _background() -> list[tuple[str, bytes]]:
@@ -60,41 +62,47 @@ def _background() -> list[tuple[str, bytes]]:
     return reads
 
 
+def _order() -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return _event(
+        "order",
+        "order-1",
+        "courts/norwich",
+        {
+            "order_id": ORDER,
+            "version": 1,
+            "kind": "spo_full",
+            "court": "Norwich Magistrates' Court",
+            "applicant": "Norfolk Constabulary",
+            "made_at": (now - timedelta(days=31)).isoformat(),
+            "expires_at": (now + timedelta(days=900)).isoformat(),
+            "service": {"served_at": (now - timedelta(days=30)).isoformat(), "method": "personal"},
+            "respondent": {"subject_id": SUBJECT, "name": "Simon Sample"},
+            "protected_persons": [{"person_id": "PP-1"}],
+            "terms": [
+                {"term_id": "T1", "kind": "exclusion_zone", "area": {"type": "Polygon", "coordinates": [_ZONE]}},
+                {"term_id": "T2", "kind": "no_contact", "protects": ["PP-1"]},
+            ],
+            "identifiers": [{"kind": "plate", "value": PLATE}, {"kind": "tag", "value": TAG}],
+            "owning_force": "Norfolk Constabulary",
+            "risk": "high",
+            "certified_copy": "NMC/2026/93",
+        },
+        now - timedelta(days=31),
+    )
+
+
 def steps() -> Iterator[Step]:
     """The steps, each made when it is its turn, so that its times are now."""
-    now = datetime.now(UTC)
-    yield _step(
-        "A magistrates' court has made a Stalking Protection Order; it was served in person last month.",
-        "orders",
-        _event(
-            "order",
-            "order-1",
-            "courts/norwich",
-            {
-                "order_id": ORDER,
-                "version": 1,
-                "kind": "spo_full",
-                "court": "Norwich Magistrates' Court",
-                "applicant": "Norfolk Constabulary",
-                "made_at": (now - timedelta(days=31)).isoformat(),
-                "expires_at": (now + timedelta(days=900)).isoformat(),
-                "service": {"served_at": (now - timedelta(days=30)).isoformat(), "method": "personal"},
-                "respondent": {"subject_id": SUBJECT, "name": "Simon Sample"},
-                "protected_persons": [{"person_id": "PP-1"}],
-                "terms": [
-                    {"term_id": "T1", "kind": "exclusion_zone", "area": {"type": "Polygon", "coordinates": [_ZONE]}},
-                    {"term_id": "T2", "kind": "no_contact", "protects": ["PP-1"]},
-                ],
-                "identifiers": [{"kind": "plate", "value": PLATE}, {"kind": "tag", "value": TAG}],
-                "owning_force": "Norfolk Constabulary",
-                "risk": "high",
-                "certified_copy": "NMC/2026/93",
-            },
-            now - timedelta(days=31),
-        ),
+    yield Step(
+        "A magistrates' court has made a Stalking Protection Order against Simon Sample: keep out of a zone in "
+        "Norwich, and do not contact her. It was served on him in person last month.",
+        [("orders", json.dumps(_order()).encode())],
+        "order",
+        ORDER,
     )
     yield _step(
-        f"Among {BACKGROUND_READS} other reads, a camera in the zone reads his plate, with 15 misread as I5.",
+        f"Among {BACKGROUND_READS} reads of other cars, a camera in the zone reads his plate, BD15 DLO, as BDI5 DLO.",
         "anpr-reads",
         _event("plate_read", "read-1", "anpr/nas", {"vrm": "BDI5 DLO", "camera_id": "CAM-7", "position": _INSIDE}),
         _background(),
@@ -102,13 +110,15 @@ def steps() -> Iterator[Step]:
     broken = _event(
         "breach_report", "report-0", "calls/norfolk", {"nature": "contact", "order_id": ORDER, "reported_by": "staff"}
     )
-    broken["time"] = "2026-11-25T08:30:00"
+    broken["time"] = broken["time"].partition("+")[0]
     yield Step(
-        "A call-handling system sends a report whose time has no offset: a dead letter, and an alert at once.",
+        "A call-handling system sends a report whose time lacks its offset. Nobody can say when that was, so it is "
+        "set aside with the reason; and because somebody may be waiting for help, people are told at once.",
         [("breach-reports", json.dumps(broken).encode())],
+        "dead letter",
     )
     yield _step(
-        "The protected person calls: he has texted her.",
+        "She calls the police: he has sent her a text message, which the order forbids.",
         "breach-reports",
         _event(
             "breach_report",
@@ -124,18 +134,18 @@ def steps() -> Iterator[Step]:
         ),
     )
     yield _step(
-        "His tag enters the zone.",
+        "The tag that he wears reports a position inside the zone: now it is certain that he himself is there.",
         "sightings",
         _event("tag_fix", "fix-1", "tags/supplier", {"device_id": TAG, "position": _INSIDE}),
     )
     yield _step(
-        "The control room acknowledges the task ...",
+        "The control room acknowledges the task on its dashboard ...",
         "task-updates",
         _update("update-1", "acknowledge"),
     )
     yield _step("... and assigns a car.", "task-updates", _update("update-2", "assign", assignee="Car NN12"))
     yield _step(
-        "An officer sees him outside the zone: the task's last seen moves, since that is where he can be arrested.",
+        "An officer sees him outside the zone: no new breach, but the task now says where he can be arrested.",
         "sightings",
         _event(
             "officer_sighting",
@@ -145,7 +155,7 @@ def steps() -> Iterator[Step]:
         ),
     )
     yield _step(
-        "Custody reports the arrest.",
+        "Custody reports the arrest: the task is done.",
         "custody-events",
         _event("custody_event", "custody-1", "custody/norfolk", {"subject_id": SUBJECT, "state": "arrested"}),
     )

@@ -1,44 +1,60 @@
-"""Tells the story: publishes its steps, waits for the task that answers each, and measures how long it took."""
+"""Tells the story: publishes its steps, waits for what answers each, and measures how long it took."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from schemas.internal import DeadLetterHeaders
+from schemas.orders import IdentifierRecord
 from schemas.tasks import Alert, ArrestTask
-from streams.demo.stage import StageError
+from streams.demo.stage import Stage, StageError
 from streams.demo.story import Step, steps
-from streams.kafka.topics import full_name
-from streams.settings import Settings
+from streams.kafka.topics import BY_NAME, full_name, topic_specs
 
 ANSWER_TIMEOUT_S = 30.0
-_WATCHED = ("arrest-tasks", "alerts", "dead-letters")
+_WATCHED = ("identifiers", "arrest-tasks", "alerts", "dead-letters")
 
 
 @dataclass
 class Told:
-    """What came of the story."""
+    """What came of the story; `latencies_ms` has one value for each event that made or changed a task."""
 
     tasks: dict[str, ArrestTask] = field(default_factory=dict)
     alerts: dict[str, Alert] = field(default_factory=dict)
     dead_letters: list[DeadLetterHeaders] = field(default_factory=list)
+    orders: set[str] = field(default_factory=set)
     events_in: int = 0
     latencies_ms: list[float] = field(default_factory=list)
 
 
-class Teller:
-    """Publishes and watches; `show` is given each step's sentence, then what came out with its latency in ms."""
+@dataclass(frozen=True)
+class Shown:
+    """One thing to show: a Step that begins, or a task, alert or dead letter that came.
 
-    def __init__(self, settings: Settings, show: Callable[[str, object, float | None], None]) -> None:
+    `before` is the task as it was, `took_ms` the time since the broker acknowledged what the step published.
+    """
+
+    thing: Step | ArrestTask | Alert | DeadLetterHeaders
+    before: ArrestTask | None = None
+    took_ms: float | None = None
+
+
+class Teller:
+    """Publishes and watches a stage; `show` is given each step, and what came of it, as it happens."""
+
+    def __init__(self, stage: Stage, show: Callable[[Shown], None]) -> None:
+        settings = stage.settings
         assert settings.bootstrap_servers is not None
         servers = settings.bootstrap_servers.split(",")
-        self._settings = settings
+        self._stage = stage
         self._show = show
         self.told = Told()
+        self._full = {name: full_name(settings, name) for name in BY_NAME}
+        watched = {self._full[name]: name for name in _WATCHED}
+        self._names = watched
         self._producer = KafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=0)
         self._consumer = KafkaConsumer(
             bootstrap_servers=servers,
@@ -48,82 +64,96 @@ class Teller:
             # What the demonstration measures is the pipeline, not how long its own fetch is held.
             fetch_max_wait_ms=5,
         )
-        watched = [full_name(settings, name) for name in _WATCHED]
-        self._names = dict(zip(watched, _WATCHED, strict=True))
         self._consumer.assign(
-            [TopicPartition(topic, number) for topic in watched for number in self._partitions(topic)]
+            [
+                TopicPartition(spec.name, number)
+                for spec in topic_specs(settings)
+                if spec.name in watched
+                for number in range(spec.partitions)
+            ]
         )
         self._consumer.seek_to_beginning()
 
-    def _partitions(self, topic: str) -> set[int]:
-        return self._consumer.partitions_for_topic(topic) or set()
-
     def close(self) -> None:
-        self._producer.close(timeout=5)
+        """Leave the cluster; says nothing and never fails."""
+        self._producer.close(timeout=2)
         self._consumer.close()
 
-    def tell(self) -> Told:
-        """Every step in turn. Raises StageError when a step is not answered in time."""
+    def tell(self, pause_s: float = 0.0) -> Told:
+        """Every step in turn, with `pause_s` for people to read. Raises StageError when nothing answers a step."""
         for step in steps():
-            self._show("step", step.says, None)
-            acknowledged_at = self._publish(step)
-            if step.awaits is not None:
-                self._await(partial(self._answered, step.awaits), step, acknowledged_at)
-            elif "dead letter" in step.says:
-                self._await(lambda: bool(self.told.dead_letters), step, None)
+            self._show(Shown(step))
+            since = self._publish(step)
+            self._await(step, since)
+            self._watch_for(pause_s)
         return self.told
 
+    def watch(self) -> None:
+        """Go on showing what comes, until interrupted or a process ends."""
+        while True:
+            self._watch_for(1.0)
+
+    def _watch_for(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self._poll(None)
+        self._stage.check()
+
     def _publish(self, step: Step) -> float:
+        """Send all of the step; returns when, by our clock, the broker had acknowledged the last of it."""
         task_id = next(iter(self.told.tasks), "")
         futures = [
-            self._producer.send(full_name(self._settings, topic), value.replace(b'"TASK"', f'"{task_id}"'.encode()))
+            self._producer.send(self._full[topic], value.replace(b'"TASK"', f'"{task_id}"'.encode()))
             for topic, value in step.messages
         ]
-        self._producer.flush()
+        self._producer.flush(timeout=ANSWER_TIMEOUT_S)
         for future in futures:
-            future.get(timeout=10)
+            future.get(timeout=ANSWER_TIMEOUT_S)
         self.told.events_in += len(futures)
-        return time.time()
+        return time.monotonic()
 
-    def _answered(self, event_id: str | None) -> bool:
+    def _answered(self, step: Step) -> bool:
+        told = self.told
+        if step.answer == "order":
+            return step.names in told.orders
+        if step.answer == "dead letter":
+            return bool(told.dead_letters) and any(a.kind == "unreadable_breach_report" for a in told.alerts.values())
         return any(
-            (task.last_seen is not None and task.last_seen.event_id == event_id)
-            or any(entry.event_id == event_id for entry in task.history)
-            for task in self.told.tasks.values()
+            (task.last_seen is not None and task.last_seen.event_id == step.names)
+            or any(entry.event_id == step.names for entry in task.history)
+            for task in told.tasks.values()
         )
 
-    def _await(self, condition: Callable[[], bool], step: Step, since: float | None) -> None:
+    def _await(self, step: Step, since: float) -> None:
         deadline = time.monotonic() + ANSWER_TIMEOUT_S
-        while not condition():
+        while not self._answered(step):
             self._poll(since)
+            self._stage.check()
             if time.monotonic() > deadline:
-                raise StageError(f"nothing answered within {ANSWER_TIMEOUT_S:g} s: {step.says}")
-        if since is not None:
-            self.told.latencies_ms.append((time.time() - since) * 1000)
+                raise StageError(f"no {step.answer} came within {ANSWER_TIMEOUT_S:g} s of: {step.says}")
+        if step.answer == "task":
+            self.told.latencies_ms.append((time.monotonic() - since) * 1000)
 
-    def _poll(self, since: float | None = None) -> None:
+    def _poll(self, since: float | None) -> None:
         for messages in self._consumer.poll(timeout_ms=20).values():
             for message in messages:
-                took_ms = None if since is None else (time.time() - since) * 1000
-                self._take(message, took_ms)
+                self._take(message, None if since is None else (time.monotonic() - since) * 1000)
 
     def _take(self, message: Any, took_ms: float | None) -> None:
         name = self._names[message.topic]
-        if name == "arrest-tasks":
+        if name == "identifiers":
+            self.told.orders.add(IdentifierRecord.model_validate_json(message.value).order_id)
+        elif name == "arrest-tasks":
             task = ArrestTask.model_validate_json(message.value)
+            before = self.told.tasks.get(task.task_id)
             self.told.tasks[task.task_id] = task
-            self._show("task", task, took_ms)
+            self._show(Shown(task, before, took_ms))
         elif name == "alerts":
             alert = Alert.model_validate_json(message.value)
             if alert.alert_id not in self.told.alerts:
                 self.told.alerts[alert.alert_id] = alert
-                self._show("alert", alert, None)
+                self._show(Shown(alert))
         else:
             letter = DeadLetterHeaders.from_kafka(message.headers)
             self.told.dead_letters.append(letter)
-            self._show("dead_letter", letter, None)
-
-    def watch(self) -> None:
-        """Go on showing what comes, until interrupted."""
-        while True:
-            self._poll()
+            self._show(Shown(letter))
