@@ -20,7 +20,7 @@ from streams.settings import Settings
 DAYS_30 = 30 * 86400
 WITHIN_S = 800.0
 # Disorder and duplicates are three times as many messages: of a part with six visits, unless all are asked for.
-SOME = slice(None) if os.environ.get("BREACHWATCH_ALL_REAL_FIXES") else slice(15_000, 19_500)
+SOME = slice(None) if os.environ.get("BREACHWATCH_ALL_REAL_FIXES") else slice(17_500, 19_500)
 
 pytestmark = pytest.mark.timeout(900)
 
