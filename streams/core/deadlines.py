@@ -17,12 +17,14 @@ from streams.core.draft import Draft
 from streams.core.effects import cause_id
 from streams.core.force import InForce, begins, held_at
 from streams.core.kinds import KINDS, NotifyFrom
+from streams.core.on_evidence import IN_CUSTODY
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.state import BreachFact, OrderRef, SubjectState, TaskRow
 from streams.core.tasks import live_task, note
 
 NOTIFY = "notify"
+IN_A_CELL = "recorded as in custody when it fell due: ask custody whether it could be done at all"
 _SIGN_ON_LOOK_BACK_DAYS = 3
 """A worker that was down for a weekend still finds the days that passed without a record."""
 
@@ -257,6 +259,9 @@ def _omission(draft: Draft, ref: OrderRef, asked: Requirement) -> None:
                 offset=draft.routing.offset,
                 sha256=draft.routing.sha256,
             ),
-            flags=["no record that it was done: ask the agency before acting, its records may be late"],
+            flags=[
+                "no record that it was done: ask the agency before acting, its records may be late",
+                *([IN_A_CELL] if state.custody in IN_CUSTODY else []),
+            ],
         ),
     )

@@ -47,6 +47,7 @@ from streams.core.zones import Placement
 LAPSED = "lapsed: the order ended while the subject was inside"
 # Not "recalled": from the recall to the arrest the subject is unlawfully at large.
 IN_CUSTODY = {"arrested", "detained"}
+TAKEN_BACK = "its source took back the fix that opened it: a person must judge what is left"
 MAX_PARTNER_FIXES = 60
 PARTNER_KEPT = timedelta(minutes=15)
 
@@ -621,6 +622,10 @@ def retraction(draft: Draft, event: Retraction) -> None:
         for fact in facts:
             if fact.track == "report" or fact.track not in kept_tracks:
                 withdraw(draft, fact, "its source retracted what showed it")
+            elif fact.term_kind == "distance" and TAKEN_BACK not in fact.flags:
+                # The other person's positions of that time are not kept, so it cannot be judged again.
+                fact.flags.append(TAKEN_BACK)
+                draft.touch(fact)
         if observation is not None and observation.track not in kept_tracks:
             for key in [key for key in draft.state.tracks if key.endswith(f"|{observation.track}")]:
                 del draft.state.tracks[key]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from builders import circle, order_ended, order_served, requirement_met
+from builders import circle, custody, order_ended, order_served, requirement_met
 from world import World, spo
 
 from schemas.tasks import Certainty
@@ -182,6 +182,14 @@ def test_behaviour_18_nothing_is_due_once_the_order_or_the_term_has_ended() -> N
     assert world.wait(SESSION + 9 * DAY).nothing_happened()
     expired = _world({**_programme(SESSION), "valid_to": SESSION - timedelta(hours=1)})
     assert expired.wait(SESSION + 9 * DAY).nothing_happened()
+
+
+def test_behaviour_18_what_falls_due_in_a_cell_says_so() -> None:
+    world = _world(_programme(SESSION)).give(custody("detained", MONDAY + timedelta(hours=1)))
+    world.wait(END_OF_SESSION_DAY + SECOND)
+    assert "ask custody whether it could be done at all" in world.breach.flags[1]
+    free = _world(_programme(SESSION)).give(custody("released", MONDAY + timedelta(hours=1)))
+    assert len(free.wait(END_OF_SESSION_DAY + SECOND).breach.flags) == 1
 
 
 def test_behaviour_18_an_omission_has_no_place_and_moves_nobody() -> None:

@@ -500,6 +500,14 @@ def test_behaviour_23_retracted_fix_no_longer_shows_the_visit() -> None:
     assert world.task.flags == ["withdrawal recommended: no breach stands any more"]
 
 
+def test_behaviour_23_retracted_fix_of_a_distance_that_cannot_be_judged_again_says_so() -> None:
+    world = World(spo(terms=_near(), identifiers=PARTNER)).give(fix(m(1), away(east_m=250), device="tag-p1"))
+    world.give(fix(m(1.5), id="bad"), fix(m(2), away(east_m=2000)))
+    assert world.breach.flags == []
+    world.give(retraction("bad", at=m(5)))
+    assert world.breach.flags == ["its source took back the fix that opened it: a person must judge what is left"]
+
+
 def test_behaviour_23_dwell_is_the_policys_to_set() -> None:
     careful = policy_with(visits={"enter_fixes": 3})
     world = World(spo(), policy=careful).give(fix(m(1)), fix(m(2)))
