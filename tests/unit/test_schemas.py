@@ -132,7 +132,7 @@ def test_a_held_event_keeps_its_coordinates() -> None:
 def test_dead_letter_headers_survive_kafka() -> None:
     headers = DeadLetterHeaders(
         reason="not_json",
-        detail="not JSON at line 1 – column 2",
+        detail="not JSON, née at line 1",
         topic="orders",
         partition=0,
         offset=7,
