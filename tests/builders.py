@@ -295,9 +295,12 @@ class Subject:
             last = self._decide(each, now or max(self.now, each.time), role, match, person_id)
         return last
 
-    def replay(self, again: Event, *, offset: int | None = None, now: datetime | None = None) -> Effects:
+    def replay(
+        self, again: Event, *, offset: int | None = None, committed: int | None = None, now: datetime | None = None
+    ) -> Effects:
         """The process ended after the row was written, before the commit: the record is read once more."""
-        self.committed = self.offset = self.offset if offset is None else offset
+        self.offset = self.offset if offset is None else offset
+        self.committed = self.offset if committed is None else committed
         return self._decide(again, now or self.now, Role.SUBJECT, "direct", None)
 
     def _decide(self, each: Event, now: datetime, role: Role, match: str, person_id: str | None) -> Effects:
