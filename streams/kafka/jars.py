@@ -132,16 +132,15 @@ def classpath(
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
         good = pool.map(lambda jar, path: path.is_file() and _sha256(path) == jar.sha256, jars, paths)
         missing = [(jar, path) for jar, path, ok in zip(jars, paths, good, strict=True) if not ok]
-        try:
-            downloads = pool.map(lambda item: _download(item[0], item[1], repository, fetch), missing)
-            for done, _ in enumerate(downloads, start=1):
-                _say(f"\rApache Kafka: {done} of {len(missing)} jars")
-        finally:
-            if missing:
-                _say("\n")
+        downloads = pool.map(lambda item: _download(item[0], item[1], repository, fetch), missing)
+        for done, _ in enumerate(downloads, start=1):
+            _progress(done, len(missing))
     return paths
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+def _progress(done: int, total: int) -> None:
+    """A line that counts up at a terminal; elsewhere one at the end."""
+    if done == total or sys.stderr.isatty():
+        start, end = ("\r" if sys.stderr.isatty() else ""), ("\n" if done == total else "")
+        sys.stderr.write(f"{start}Apache Kafka: {done} of {total} jars{end}")
+        sys.stderr.flush()
