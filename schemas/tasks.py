@@ -61,6 +61,8 @@ class Breach(Model):
     reason: str
     power: str
     """The power of arrest with its section, or what to consider where none is confirmed."""
+    power_confirmed: bool
+    """False where proof is lacking or a person must check the power first; the grade does not depend on it."""
     certified_copy: str | None
     """Reference of the certified copy of the order, which is evidence of it (SPA 2019 s8)."""
     proof_of_service: str | None

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from streams.errors import BreachwatchError
+
 EVENTS_IN = Counter(
     "breachwatch_events_in_total", "Messages read, by inbound topic and outcome", ["topic", "outcome"]
 )
@@ -23,5 +25,11 @@ HELD = Gauge("breachwatch_unresolved_events", "Events held because they name nob
 
 def serve(port: int) -> None:
     """Serve /metrics on loopback; 0: not at all."""
-    if port:
+    if not port:
+        return
+    try:
         start_http_server(port, addr="127.0.0.1")
+    except OSError as error:
+        raise BreachwatchError(
+            f"metrics port {port} cannot be used ({error.strerror}): each process needs one of its own"
+        ) from None

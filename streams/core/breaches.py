@@ -9,6 +9,7 @@ from streams.core.effects import cause_id
 from streams.core.force import version_at
 from streams.core.judge import Lineage, ReportedBreach, excuses, judge_report, visit_certainty
 from streams.core.jurisdiction import force_flag, jurisdiction_flag
+from streams.core.kinds import KINDS
 from streams.core.records import Observation
 from streams.core.state import BreachFact, TaskRow, short_id
 from streams.core.tasks import breaches_of, live_task, note, regrade
@@ -146,7 +147,11 @@ def _add(draft: Draft, fact: BreachFact, position: Position | None, force: str |
     fact.stale = age_s > policy.limits.stale_after_s
     if force is not None:
         fact.forces.append(force)
-    flags = [jurisdiction_flag(position) if position is not None else None, force_flag(force) if force else None]
+    row = KINDS[draft.records.order(fact.order_id, fact.order_version).data.kind]
+    flags = [
+        jurisdiction_flag(position, row.jurisdiction) if position is not None else None,
+        force_flag(force) if force is not None else None,
+    ]
     fact.flags += [flag for flag in flags if flag is not None]
     earlier = [f for f in state.breaches if f.opened_by.event_id != fact.opened_by.event_id]
     if earlier:

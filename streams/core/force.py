@@ -181,8 +181,3 @@ def _versions_with_same_term(ref: OrderRef, records: Records, version: int, term
             break
         run.append(candidate)
     return run
-
-
-def is_served(ref: OrderRef, at: datetime) -> bool:
-    """Is there proof of service, or presence in court, of any version by then?"""
-    return any(v.in_court for v in ref.versions) or any(s.served_at <= at for s in ref.services.values())

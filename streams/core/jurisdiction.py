@@ -54,12 +54,17 @@ def place_name(position: Position) -> str:
     return f"near {found.town}, {found.nation}" if found.nation else f"near {found.town}"
 
 
-def jurisdiction_flag(position: Position) -> str | None:
-    """The flag of conduct outside England and Wales, where the Act does not extend (SPA 2019 s15)."""
+def jurisdiction_flag(position: Position, extent: str) -> str | None:
+    """The flag of conduct outside England and Wales, where the Acts do not extend (SPA 2019 s15).
+
+    `extent` is where the order's terms have effect. An unlimited term of a United Kingdom order still binds there
+    (SPA 2019 s2(4)); whether the conduct can be charged here is for review.
+    """
     nation = whereabouts(position).nation
     if nation in ENGLAND_AND_WALES:
         return None
-    return f"jurisdiction: outside England and Wales ({nation}); whether it can be charged here is for review"
+    binds = "" if extent == "United Kingdom" else f", and this kind of order has effect in {extent} only"
+    return f"jurisdiction: outside England and Wales ({nation}){binds}; whether it can be charged here is for review"
 
 
 def force_flag(force: str) -> str | None:

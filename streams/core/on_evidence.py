@@ -40,11 +40,11 @@ from streams.core.plates import canonical
 from streams.core.records import Observation
 from streams.core.state import MAX_RETRACTED, MAX_TRACKS, BreachFact, Device, Fix, short_id
 from streams.core.stretches import Stretch, settle, settle_all, stretch_around
-from streams.core.tasks import live_task
+from streams.core.tasks import live_task, note
 from streams.core.visits import Phase, Track, Visit, advance, open_visit
 from streams.core.zones import Placement
 
-LAPSED = "lapsed: the order ended while the subject was inside"
+LAPSED = "lapsed: the order ended before the subject was known to have left"
 # Not "recalled": from the recall to the arrest the subject is unlawfully at large.
 IN_CUSTODY = {"arrested", "detained"}
 TAKEN_BACK = "its source took back the fix that opened it: a person must judge what is left"
@@ -461,9 +461,14 @@ def _flag(draft: Draft, track: str, times: list[datetime], flag: str) -> None:
 
 def _report(draft: Draft, observation: Observation) -> None:
     event = draft.event
+    found = judge_report_breaches(draft, observation)
     if isinstance(event, BreachReport) and event.data.wishes is not None:
         draft.audit("wishes_recorded", "the protected person's wishes are recorded; they change no grade")
-    if not judge_report_breaches(draft, observation):
+        if (task := live_task(draft.state)) is not None:
+            wishes = f"the protected person's wishes: {event.data.wishes}"
+            note(task, draft.now, wishes, event.data.reported_by, event.event_id)
+            draft.touch(task)
+    if not found:
         draft.audit("no_order_in_force", *(why_not(draft.state, observation.at) or ["no order is known"]))
         draft.alert(
             "report_without_order",

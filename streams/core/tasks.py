@@ -154,6 +154,7 @@ def _breach(fact: BreachFact, state: SubjectState, records: Records) -> Breach:
         ended_at=fact.ended_at,
         reason=_reason(fact, KINDS[order.kind].title),
         power=given.power,
+        power_confirmed=given.confirmed,
         certified_copy=order.certified_copy,
         proof_of_service=given.proof,
         evidence=[fact.opened_by],

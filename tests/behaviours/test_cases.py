@@ -127,14 +127,14 @@ def test_case_18_order_that_ends_while_the_subject_is_inside_leaves_the_task_wit
         world.give(ends, fix(m(15)))
     assert world.task.state is TaskState.OPEN
     assert (world.breach.began_at, world.breach.ended_at) == (m(1), m(5))
-    assert world.breach.flags == ["lapsed: the order ended while the subject was inside"]
+    assert world.breach.flags == ["lapsed: the order ended before the subject was known to have left"]
     assert world.task.flags == world.breach.flags
 
 
 def test_case_18_period_that_runs_out_while_the_subject_is_inside_lapses_too() -> None:
     world = World(spo(kind="spo_interim", expires_at=m(10))).give(fix(m(1)), fix(m(9)), fix(m(11)))
     assert world.breach.ended_at == m(9)
-    assert world.breach.flags == ["lapsed: the order ended while the subject was inside"]
+    assert world.breach.flags == ["lapsed: the order ended before the subject was known to have left"]
     term = World(spo(terms=[zone(valid_to=m(10)), no_contact()])).give(fix(m(1)), fix(m(9)), fix(m(11)))
     assert term.breach.ended_at == m(9)
 
