@@ -108,10 +108,35 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class Consumer(driver.Consumer):
-    """Commits only behind the barrier."""
+    """Commits only behind the barrier, and hands out every message after a rebalance or a recovery.
+
+    When the tables are recovered, Faust lets stream partitions be fetched, seeks back to what is committed, and
+    then resumes flow control, which empties the agents' queues. What was handed out in between is lost until the
+    next restart: it is gone from the queues, and when it is fetched again Faust takes it for read already. So
+    nothing is handed out from before the seek until the flow is resumed.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._between_batches = asyncio.Event()
+        self._between_batches.set()
 
     def _new_consumer_thread(self) -> Any:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _wait_next_records(self, *timeout: float) -> Any:
+        self._between_batches.set()
+        found = await super()._wait_next_records(*timeout)
+        # Without flow Faust hands none of them out: it seeks back itself, by the method below.
+        if self.flow_active:
+            self._between_batches.clear()
+        return found
+
+    async def perform_seek(self) -> None:
+        """Whoever calls this resumes the flow afterwards."""
+        self.stop_flow()
+        await self._between_batches.wait()
+        await super().perform_seek()
 
     async def _commit(self, offsets: Mapping[Any, int]) -> bool:
         # The offsets were chosen before this call, and an event is acknowledged only after its agent has made
