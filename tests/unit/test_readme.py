@@ -2,15 +2,19 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
+import typer
 
 from schemas.inbound import TOPIC_EVENTS, decode, type_name
-from streams.cli import COMMANDS
+from streams.cli import COMMANDS, build
 from streams.settings import Settings
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
 EVENTS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
 
 
@@ -24,12 +28,41 @@ def test_every_event_is_valid_on_its_topic(event: dict[str, object]) -> None:
     assert decode(topic, json.dumps(event).encode()).id == event["id"]
 
 
-def test_every_command_it_names_exists() -> None:
-    named = set(re.findall(r"breachwatch ([a-z][a-z-]+)", README))
-    assert {name for name in named if name not in COMMANDS} <= {"turns"}
-    assert {"publish", "tail", "doctor", "explain"} <= named
+def _resolved(words: list[str]) -> click.Command:
+    """The command that `breachwatch WORDS` runs; fails when a word of it is no command or option."""
+    assert words[0] in COMMANDS, words
+    command: click.Command = typer.main.get_command(build(words[0])).commands[words[0]]
+    for word in words[1:]:
+        if isinstance(command, click.Group):
+            assert word in command.commands, words
+            command = command.commands[word]
+        elif word.startswith("--"):
+            assert word in {option for parameter in command.params for option in parameter.opts}, words
+    return command
 
 
-def test_it_lists_every_setting_and_no_other() -> None:
-    listed = set(re.findall(r"^\| `BREACHWATCH_([A-Z_]+)`", README, re.MULTILINE))
-    assert listed == {name.upper() for name in Settings.model_fields}
+def test_every_command_it_names_exists_with_its_options() -> None:
+    blocks = "".join(re.split(r"^```", README, flags=re.MULTILINE)[1::2])
+    lines = re.findall(r"^breachwatch (.*?)(?:\s+#.*)?$", blocks, re.MULTILINE)
+    spans = re.findall(r"`(?:breachwatch )([^`]+)`", README)
+    named = [shlex.split(line) for line in [*lines, *spans]]
+    assert {"worker", "gate", "topics", "publish", "tail", "demo"} <= {words[0] for words in named}
+    for words in named:
+        assert not isinstance(_resolved(words), click.Group), words
+
+
+def test_its_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for text in (README, (ROOT / "CONTRIBUTING.md").read_text("utf-8")):
+        named = set(re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE))
+        assert named
+        assert named <= targets
+
+
+def test_it_lists_every_setting_with_its_default_and_no_other() -> None:
+    listed = dict(re.findall(r"^\| `BREACHWATCH_([A-Z_]+)` \| ([^|]+?) \|", README, re.MULTILINE))
+    assert set(listed) == {name.upper() for name in Settings.model_fields}
+    for name, field in Settings.model_fields.items():
+        if field.default not in (None, ""):
+            shown = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+            assert listed[name.upper()].strip("`") == shown, name
