@@ -28,6 +28,7 @@ STOP_TIMEOUT_S = 15.0
 # What each process says once it can take events.
 _READY = {"worker": ("alarms_loaded", "identifier_index_ready"), "gate": ("gate_partitions",)}
 _LOG_LINES = 8
+_PREFIX = "BREACHWATCH_"
 
 
 class StageError(BreachwatchError):
@@ -58,19 +59,25 @@ def stage(settings: Settings, policy_file: Path, say: Callable[[str], None]) -> 
         stack.callback(_end_children, _children())
         stack.enter_context(_interruptible(say))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="breachwatch-demo-")))
-        servers = settings.bootstrap_servers
-        if servers is None:
-            say("starting a real Apache Kafka on this machine ...")
-            servers = stack.enter_context(local.running(folder / "kafka", java=settings.java)).bootstrap_servers
         own = settings.model_copy(
             update={
-                "bootstrap_servers": servers,
                 "topic_prefix": f"demo{uuid.uuid4().hex[:8]}-",
                 "data_dir": folder,
                 "policy_file": policy_file,
+                # One port cannot serve the metrics of both processes.
+                "metrics_port": 0,
             }
         )
-        if settings.bootstrap_servers is not None:
+        if settings.bootstrap_servers is None:
+            say("starting a real Apache Kafka on this machine ...")
+            kafka = stack.enter_context(local.running(folder / "kafka", java=settings.java))
+            one_node = {
+                "bootstrap_servers": kafka.bootstrap_servers,
+                "environment": "development",
+                "replication": None,
+            }
+            own = own.model_copy(update=one_node)
+        else:
             stack.callback(_clear_cluster, own)
         say("creating the topics ...")
         admin.apply(admin.plan(own))
@@ -155,8 +162,8 @@ def _process(settings: Settings, role: str, folder: Path) -> Iterator[_Running]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", "from streams.cli import main; main()", role],
-            # One port cannot serve the metrics of both.
-            env=os.environ | environment(settings) | {"BREACHWATCH_METRICS_PORT": "0"},
+            env={name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
+            | environment(settings),
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -175,14 +182,9 @@ def _process(settings: Settings, role: str, folder: Path) -> Iterator[_Running]:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The settings as environment variables, for a child or for a person to copy."""
-    stated = {
-        "BOOTSTRAP_SERVERS": settings.bootstrap_servers,
-        "TOPIC_PREFIX": settings.topic_prefix,
-        "DATA_DIR": str(settings.data_dir),
-        "POLICY_FILE": str(settings.policy_file) if settings.policy_file else None,
-    }
-    return {f"BREACHWATCH_{name}": value for name, value in stated.items() if value is not None}
+    """The settings that are not the defaults, as environment variables: for a child, or for a person to copy."""
+    stated = settings.model_dump(mode="json", exclude_defaults=True)
+    return {_PREFIX + name.upper(): str(value) for name, value in stated.items()}
 
 
 def _wait_until_ready(processes: list[_Running]) -> None:
