@@ -3,7 +3,7 @@
 from datetime import timedelta
 from random import Random
 
-from builders import POLICY, Subject, fix, order, policy_with, zone
+from builders import POLICY, Subject, fix, order, policy_with, wake, zone
 from histories import AREAS, LATER, PLACES, evidence, orders, tracks
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,6 +44,19 @@ def test_facts_do_not_depend_on_duplicates(made: list[Event], shown: list[Event]
     again = fed(twice)
     assert again.facts() == fed(first_arrivals).facts()
     assert len(again.tasks) <= 1
+
+
+@given(orders(), evidence(), st.sampled_from(POLICIES), st.randoms(use_true_random=False))
+def test_facts_do_not_depend_on_when_the_row_was_woken(
+    made: list[Event], shown: list[Event], policy: Policy, random: Random
+) -> None:
+    """A worker that wakes the row in the middle of a backlog ends visits by silence; what comes goes on with them."""
+    quiet = [*made, *sorted(shown, key=lambda event: event.time)]
+    woken = list(quiet)
+    random.shuffle(woken)
+    for _ in range(6):
+        woken.insert(random.randrange(len(woken) + 1), wake(LATER))
+    assert fed([*woken, wake(LATER)], policy).facts() == fed([*quiet, wake(LATER)], policy).facts()
 
 
 @given(tracks("tag-1", max_size=30), st.sampled_from(POLICIES), st.randoms(use_true_random=False))
