@@ -13,11 +13,11 @@ from schemas.orders import Attend, OrderData, SignOn, Surrender
 from schemas.tasks import Certainty, EvidenceRef, TaskState
 from streams.core.breaches import add_omission
 from streams.core.clocks import LONDON, end_of_day, local, london_day, notify_by, weekday
+from streams.core.cross_checks import IN_CUSTODY
 from streams.core.draft import Draft
 from streams.core.effects import cause_id
 from streams.core.force import InForce, begins, held_at
 from streams.core.kinds import KINDS, NotifyFrom
-from streams.core.on_evidence import IN_CUSTODY
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.state import BreachFact, OrderRef, SubjectState, TaskRow

@@ -19,7 +19,7 @@ from streams.core.deadlines import requirement_at
 from streams.core.draft import Draft
 from streams.core.force import effective_from
 from streams.core.kinds import KINDS
-from streams.core.on_evidence import rejudge
+from streams.core.sightings import rejudge
 from streams.core.state import End, OrderRef, Stay, VersionRef
 
 Records = dict[tuple[str, str, str], IdentifierRecord]

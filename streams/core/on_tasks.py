@@ -5,9 +5,9 @@ from datetime import datetime
 from schemas.custody import CustodyEvent
 from schemas.tasks import TaskState, TaskUpdate
 from streams.core.clocks import court_deadline
+from streams.core.cross_checks import IN_CUSTODY
 from streams.core.draft import Draft
 from streams.core.kinds import KINDS
-from streams.core.on_evidence import IN_CUSTODY
 from streams.core.state import TaskRow
 from streams.core.tasks import TRANSITIONS, breaches_of, is_high_risk, live_task, note, refusal
 
