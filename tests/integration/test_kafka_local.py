@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def test_the_command_starts_a_process_that_outlives_it(tmp_path: Path) -> None:
 
     def breachwatch(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["breachwatch", *arguments],
+            [str(Path(sys.executable).with_name("breachwatch")), *arguments],
             env=environment,
             capture_output=True,
             text=True,
