@@ -1,0 +1,62 @@
+"""An order and the evidence against it published at the same moment, in either order: the breach is found.
+
+The two go through different topics, partitions and processes, so nothing but the pipeline's own rules (look again
+at the index, hold what nobody is known for, look back at the gate) can bring them together.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from harness import Event, Fact, Pipeline, ago, order, plate_read, report, tag_fix
+
+PAIRS = 8
+"""Each meeting is a race, so it is run more than once."""
+
+
+@pytest.fixture(scope="module")
+def pipeline(module_pipeline: Pipeline) -> Iterator[Pipeline]:
+    module_pipeline.worker()
+    module_pipeline.gate()
+    module_pipeline.ready(workers=1, gates=1)
+    yield module_pipeline
+    for process in module_pipeline.processes:
+        process.stop()
+
+
+def fix_against(subject: str, at: datetime) -> tuple[str, Event, Fact]:
+    fact = Fact(subject, f"O-{subject}", "T1", "confirmed", at, None)
+    return "sightings", tag_fix(f"TAG-{subject}", at), fact
+
+
+def read_against(subject: str, at: datetime) -> tuple[str, Event, Fact]:
+    fact = Fact(subject, f"O-{subject}", "T1", "vehicle", at, None)
+    return "anpr-reads", plate_read(plate_of(subject), at), fact
+
+
+def report_against(subject: str, at: datetime) -> tuple[str, Event, Fact]:
+    fact = Fact(subject, f"O-{subject}", "T2", "reported", at, at)
+    return "breach-reports", report(f"O-{subject}", at), fact
+
+
+def plate_of(subject: str) -> str:
+    """A plate that looks like no other subject's."""
+    number = int(subject.rsplit("-", 1)[1])
+    return f"{subject[:2]}{number % 10}{number // 10}XYA".upper()
+
+
+@pytest.mark.parametrize("order_first", [True, False], ids=["order first", "evidence first"])
+@pytest.mark.parametrize("against", [fix_against, read_against, report_against])
+def test_order_and_evidence_at_the_same_moment(pipeline: Pipeline, against, order_first: bool) -> None:  # type: ignore[no-untyped-def]
+    name = {fix_against: "fa", read_against: "ra", report_against: "pa"}[against][0] + ("x" if order_first else "y")
+    expected, sends = set(), []
+    for number in range(PAIRS):
+        subject = f"{name}-{number}"
+        topic, evidence, fact = against(subject, ago(30))
+        pair = [("orders", order(subject, plate=plate_of(subject), tag=f"TAG-{subject}")), (topic, evidence)]
+        sends += [pipeline.send(*message) for message in (pair if order_first else reversed(pair))]
+        expected.add(fact)
+    for send in sends:
+        send.get(30)
+    subjects = [fact.subject for fact in expected]
+    pipeline.until_facts(expected, *subjects)
