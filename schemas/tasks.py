@@ -67,7 +67,6 @@ class Breach(Model):
     """Reference of the certified copy of the order, which is evidence of it (SPA 2019 s8)."""
     proof_of_service: str | None
     evidence: list[EvidenceRef]
-    evidence_count: int
     flags: list[str] = []
 
 

@@ -139,7 +139,6 @@ class BreachFact(_Part):
     began_at: datetime
     ended_at: datetime | None
     opened_by: EvidenceRef
-    evidence_count: int = 1
     flaps: int = 0
     task_id: str | None = None
     stale: bool = False

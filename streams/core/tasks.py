@@ -158,7 +158,6 @@ def _breach(fact: BreachFact, state: SubjectState, records: Records) -> Breach:
         certified_copy=order.certified_copy,
         proof_of_service=given.proof,
         evidence=[fact.opened_by],
-        evidence_count=fact.evidence_count,
         flags=fact.flags,
     )
 
