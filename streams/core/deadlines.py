@@ -24,6 +24,8 @@ from streams.core.state import BreachFact, OrderRef, SubjectState, TaskRow
 from streams.core.tasks import live_task, note
 
 NOTIFY = "notify"
+# What was asked on a day is forgotten after this, four times the horizon within which a late record corrects it.
+_REMEMBERED = timedelta(days=28)
 IN_A_CELL = "recorded as in custody when it fell due: ask custody whether it could be done at all"
 _SIGN_ON_LOOK_BACK_DAYS = 3
 """A worker that was down for a weekend still finds the days that passed without a record."""
@@ -196,6 +198,8 @@ def due(draft: Draft) -> None:
         if asked.due <= now:
             ref.missed.append(asked.name)
             _omission(draft, ref, asked)
+    for ref in state.orders.values():
+        _forget(ref, {asked.name for asked in requirements(state, records, ref, now, policy)}, now)
     for track, when in list(_silences(state, records, policy)):
         if when <= now:
             device = state.devices[track]
@@ -229,6 +233,18 @@ def due(draft: Draft) -> None:
             task_id=task.task_id,
             cause=(task.task_id, "overdue"),
         )
+
+
+def _forget(ref: OrderRef, asked: set[str], now: datetime) -> None:
+    """Drop what was done or missed on days long past and is no longer asked: a daily sign-on goes on for years."""
+    oldest = london_day(now - _REMEMBERED)
+
+    def is_kept(name: str) -> bool:
+        _, dated, day = name.rpartition("/")
+        return name in asked or not dated or day >= oldest
+
+    ref.met = {name: at for name, at in ref.met.items() if is_kept(name)}
+    ref.missed = [name for name in ref.missed if is_kept(name)]
 
 
 def _omission(draft: Draft, ref: OrderRef, asked: Requirement) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from builders import circle, custody, order_ended, order_served, requirement_met
-from world import World, spo
+from world import World, m, spo
 
 from schemas.tasks import Certainty
 
@@ -195,3 +195,19 @@ def test_behaviour_18_what_falls_due_in_a_cell_says_so() -> None:
 def test_behaviour_18_an_omission_has_no_place_and_moves_nobody() -> None:
     world = _world(_programme(SESSION)).wait(END_OF_SESSION_DAY + SECOND)
     assert world.task.last_seen is None
+
+
+def test_behaviour_18_years_of_signing_on_leave_the_row_small() -> None:
+    """What was done or missed is forgotten after four weeks, and no day is raised again."""
+    daily = {
+        "term_id": "s",
+        "kind": "sign_on",
+        "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        "by": "12:00",
+    }
+    world = World(spo(terms=[daily]))
+    for day in range(60):
+        world.wait(m(day * 24 * 60))
+    ref = world.state().orders["O1"]
+    assert len(ref.missed) <= 30
+    assert len({alert.alert_id for alert in world.alerts("breach")}) == len(world.alerts("breach"))
