@@ -1,8 +1,11 @@
 """`breachwatch dead-letters`: see what could not be used and why, mend it, and send it again."""
 
-import getpass
+import heapq
+import os
+import pwd
 import sys
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +16,7 @@ from streams.cli import load_settings
 from streams.errors import BreachwatchError
 
 if TYPE_CHECKING:
+    from schemas.internal import DeadLetterHeaders
     from streams.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -30,23 +34,39 @@ def list_letters(
     import orjson
 
     settings = load_settings()
-    found = [(message, headers_of(message)) for message in _letters(settings)]
-    found = [(message, headers) for message, headers in found if reason is None or headers.reason == reason]
-    found.sort(key=lambda pair: pair[0].timestamp, reverse=True)
-    for message, headers in found[:limit]:
-        place = f"{message.partition}:{message.offset}"
-        if as_json:
-            body = {"place": place, "bytes": len(message.value or b""), **headers.model_dump(mode="json")}
-            typer.echo(orjson.dumps(body).decode())
-        else:
-            origin = f"{headers.topic}/{headers.partition}/{headers.offset}"
-            size = len(message.value or b"")
-            typer.echo(
-                f"{place}  {headers.appended_at:%Y-%m-%d %H:%M:%S}Z  {headers.reason}  from {origin}, {size} bytes"
-            )
-            typer.echo(f"    {headers.detail}")
+    total = 0
+
+    def wanted() -> Iterator[Any]:
+        nonlocal total
+        for message in _letters(settings):
+            headers = read_headers(message)
+            if reason is None or (headers is not None and headers.reason == reason):
+                total += 1
+                yield message
+
+    newest = heapq.nlargest(limit, wanted(), key=lambda message: (message.timestamp, message.offset))
+    for message in newest:
+        typer.echo(orjson.dumps(as_object(message)) if as_json else as_text(message))
     if not as_json:
-        typer.echo(f"{len(found)} dead letters" + (f", {limit} shown" if len(found) > limit else ""))
+        typer.echo(f"{total} dead letters" + (f", {limit} shown" if total > limit else ""))
+
+
+def as_object(message: Any) -> dict[str, Any]:
+    """place, bytes, and the DeadLetterHeaders; of one whose headers are not readable only place and bytes."""
+    headers = read_headers(message)
+    stated = {} if headers is None else headers.model_dump(mode="json")
+    return {"place": _place(message), "bytes": len(message.value or b""), **stated}
+
+
+def as_text(message: Any) -> str:
+    """Two lines for people: where, when, why and from where; then the detail."""
+    headers, size = read_headers(message), len(message.value or b"")
+    if headers is None:
+        return f"{_place(message)}  its headers are not readable, {size} bytes"
+    return (
+        f"{_place(message)}  {headers.appended_at:%Y-%m-%d %H:%M:%S}Z  {headers.reason}  "
+        f"from {_origin(headers)}, {size} bytes\n    {headers.detail}"
+    )
 
 
 @app.command()
@@ -55,6 +75,8 @@ def show(
     why: Annotated[str, typer.Option("--reason-for-access", help="Why you must see it; it is audited.")],
 ) -> None:
     """Print a dead letter's original bytes; who looked, and why, is audited first."""
+    if not why.strip():
+        raise BreachwatchError("say with --reason-for-access why you must see it")
     settings = load_settings()
     message = _letter(settings, place)
     _audit(settings, message, "payload_viewed", why)
@@ -80,42 +102,74 @@ def replay(
     headers = headers_of(message)
     if headers.topic not in TOPIC_EVENTS:
         raise BreachwatchError(f"this letter came from {headers.topic}, which only this pipeline writes")
-    value = message.value if value_file is None else value_file.read_bytes().strip()
-    key = None
+    value = message.value if value_file is None else _mended(value_file)
+    key, how = None, "as it was" if value_file is None else "mended"
     try:
-        key = message_key(decode(headers.topic, value))
+        key = message_key(decode(headers.topic, value, settings.max_message_bytes))
     except BadMessageError as error:
         if not force:
             raise BreachwatchError(f"not sent, it would come back: {error.reason}: {error.detail}") from None
-    origin = f"{headers.topic}/{headers.partition}/{headers.offset}"
-    _audit(settings, message, "dead_letter_replayed", "mended" if value_file else "as it was")
+        how += f", forced although {error.reason}"
+    origin = _origin(headers)
+    _audit(settings, message, "dead_letter_replayed", how)
     outgoing = Outgoing(full_name(settings, headers.topic), key, value, (("bw-replay-of", origin.encode()),))
     sent = send_all(bootstrap(settings), [outgoing])[0]
     typer.echo(f"sent to {headers.topic}/{sent.partition}/{sent.offset} in place of {origin}")
 
 
-def headers_of(message: Any) -> Any:
-    """The DeadLetterHeaders of a message of `dead-letters`."""
+def _mended(file: Path) -> bytes:
+    try:
+        return file.read_bytes().strip()
+    except OSError as error:
+        raise BreachwatchError(f"{file}: {error.strerror}") from None
+
+
+def read_headers(message: Any) -> "DeadLetterHeaders | None":
+    """The DeadLetterHeaders of a message of `dead-letters`; None where they are missing or unreadable."""
     from schemas.internal import DeadLetterHeaders
 
     try:
-        return DeadLetterHeaders.from_kafka(message.headers)
-    except ValueError as error:
-        place = f"{message.partition}:{message.offset}"
-        raise BreachwatchError(f"dead letter {place} has no readable headers: {type(error).__name__}") from None
+        # A header's value may be null in Kafka.
+        return DeadLetterHeaders.from_kafka([(name, value or b"") for name, value in message.headers or ()])
+    except ValueError:
+        return None
 
 
-def _letters(settings: "Settings") -> list[Any]:
+def headers_of(message: Any) -> "DeadLetterHeaders":
+    """The DeadLetterHeaders of a message of `dead-letters`; raises BreachwatchError where they are unreadable."""
+    headers = read_headers(message)
+    if headers is None:
+        raise BreachwatchError(f"dead letter {_place(message)} has no readable headers: another program wrote it")
+    return headers
+
+
+def _place(message: Any) -> str:
+    return f"{message.partition}:{message.offset}"
+
+
+def _origin(headers: "DeadLetterHeaders") -> str:
+    return f"{headers.topic}/{headers.partition}/{headers.offset}"
+
+
+def _user() -> str:
+    """The name of the user whom the operating system knows: LOGNAME and USER are what anybody sets them to."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a number without a name
+        return f"uid {os.getuid()}"
+
+
+def _letters(settings: "Settings") -> Iterator[Any]:
     from streams.kafka.admin import bootstrap
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
 
-    return list(read_all(bootstrap(settings), full_name(settings, "dead-letters")))
+    return read_all(bootstrap(settings), full_name(settings, "dead-letters"))
 
 
 def _letter(settings: "Settings", place: str) -> Any:
     for message in _letters(settings):
-        if f"{message.partition}:{message.offset}" == place:
+        if _place(message) == place:
             return message
     raise BreachwatchError(f"there is no dead letter {place}: see `breachwatch dead-letters list`")
 
@@ -126,15 +180,14 @@ def _audit(settings: "Settings", message: Any, decision: str, why: str) -> None:
     from streams.kafka.sending import Outgoing, send_all
     from streams.kafka.topics import full_name
 
-    headers = headers_of(message)
     entry = AuditEntry(
         audit_id=str(uuid.uuid4()),
         at=datetime.now(UTC),
         subject_id="-",
-        event_id=f"{headers.topic}/{headers.partition}/{headers.offset}",
+        event_id=_origin(headers_of(message)),
         event_type="dead_letter",
         decision=decision,
-        reasons=[f"by {getpass.getuser()}: {why}"],
+        reasons=[f"by {_user()}: {why}"],
         order_versions=[],
         policy_version="-",
         topic="dead-letters",

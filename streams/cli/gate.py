@@ -16,7 +16,11 @@ def command() -> None:
     settings = load_settings()
     problems = admin.check(settings)
     if problems:
-        raise BreachwatchError("the gate does not start:\n" + "\n".join(str(problem) for problem in problems))
+        raise BreachwatchError(
+            "the gate does not start:\n"
+            + "\n".join(str(problem) for problem in problems)
+            + "\nsee `breachwatch topics plan`, then `breachwatch topics apply`"
+        )
     configure_logging()
     metrics.serve(settings.metrics_port)
     asyncio.run(run_gate(settings))

@@ -1,6 +1,7 @@
 """`breachwatch tail TOPIC`: watch a topic, for people or as JSON lines."""
 
 import base64
+import re
 import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -11,6 +12,8 @@ from streams.cli import load_settings
 from streams.errors import BreachwatchError
 
 POLL_MS = 200
+# What a sender wrote must not move the cursor or colour of a controller's terminal; tab and line end may stay.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def command(
@@ -57,7 +60,7 @@ def command(
             for message in sorted(batch, key=lambda m: (m.timestamp, m.partition, m.offset)):
                 if as_json:
                     hide = topic == "dead-letters" and not show_payload
-                    typer.echo(orjson.dumps(as_object(message, hide_value=hide)).decode())
+                    typer.echo(orjson.dumps(as_object(message, hide_value=hide)))
                 else:
                     typer.echo(as_text(topic, message, datetime.now(UTC)))
                 printed += 1
@@ -72,7 +75,10 @@ def command(
 
 
 def as_object(message: Any, *, hide_value: bool = False) -> dict[str, Any]:
-    """topic, partition, offset, timestamp, key, headers; value as JSON, or as base64 where it is not JSON."""
+    """topic, partition, offset, timestamp, key, headers; value as JSON, or as base64 where it is not JSON.
+
+    `value` is None for a null value and for the JSON text null; `hide_value` leaves both forms out.
+    """
     import orjson
 
     found: dict[str, Any] = {
@@ -86,8 +92,10 @@ def as_object(message: Any, *, hide_value: bool = False) -> dict[str, Any]:
     if hide_value:
         return found
     try:
-        found["value"] = None if message.value is None else orjson.loads(message.value)
-    except orjson.JSONDecodeError:
+        value = None if message.value is None else orjson.loads(message.value)
+        orjson.dumps(value)  # orjson reads 1024 levels of nesting, and writes 254
+        found["value"] = value
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
         found["value_base64"] = base64.b64encode(message.value).decode()
     return found
 
@@ -97,14 +105,21 @@ def _stamp(message: Any) -> datetime:
 
 
 def as_text(topic: str, message: Any, now: datetime) -> str:
-    """One message for people; a dead letter without its payload."""
+    """One message of `topic` (without prefix) for people, without control characters; a dead letter without its
+    payload."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _text(topic, message, now))
+
+
+def _text(topic: str, message: Any, now: datetime) -> str:
     from schemas.tasks import Alert, ArrestTask, AuditEntry
 
     stamp = f"{_stamp(message):%H:%M:%S}"
     if topic == "dead-letters":
-        from schemas.internal import DeadLetterHeaders
+        from streams.cli.dead_letters import read_headers
 
-        letter = DeadLetterHeaders.from_kafka(message.headers)
+        letter = read_headers(message)
+        if letter is None:
+            return f"{stamp} {message.partition}:{message.offset} (its headers are not readable)"
         where = f"{letter.topic}/{letter.partition}/{letter.offset}"
         return f"{stamp} {message.partition}:{message.offset} {letter.reason} ({where}): {letter.detail}"
     try:

@@ -1,24 +1,30 @@
 """The commands of publishers, controllers and operators, on a real Kafka and, where it takes one, a real worker."""
 
 import json
-from collections.abc import Callable, Iterator
+import os
+import pwd
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import Pipeline, ago, environment, order, report
 
-from streams.cli import main
+from schemas.internal import DeadLetterHeaders
+from streams.cli import doctor, main
+from streams.kafka.sending import Outgoing, send_all
+from streams.kafka.topics import BY_NAME, full_name
 from streams.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(
-    module_pipeline_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
-) -> Run:
+def runner(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
     """`breachwatch` with these words: exit code, standard output, standard error."""
-    for name, value in environment(module_pipeline_settings).items():
+    for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
 
     def call(*words: str) -> tuple[int, str, str]:
@@ -28,6 +34,22 @@ def run(
         return int(ended.value.code or 0), out.decode(), err.decode()
 
     return call
+
+
+@pytest.fixture
+def run(
+    module_pipeline_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> Run:
+    """The command, on the pipeline that the tests of this module share."""
+    return runner(module_pipeline_settings, monkeypatch, capsysbinary)
+
+
+@pytest.fixture
+def alone(
+    pipeline_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> Run:
+    """The command, on topics that are this test's alone, and that no worker reads."""
+    return runner(pipeline_settings, monkeypatch, capsysbinary)
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +65,170 @@ def lines(file: Path, *events: object) -> str:
     text = "\n".join(event if isinstance(event, str) else json.dumps(event, default=str) for event in events)
     file.write_text(text + "\n\n", "utf-8")
     return str(file)
+
+
+def objects(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def hand_made(settings: Settings, value: bytes, reason: str | None, offset: int = 41) -> str:
+    """A dead letter of `breach-reports`, without headers if it has no reason; where it lies."""
+    assert settings.bootstrap_servers is not None
+    headers: Sequence[tuple[str, bytes]] = ()
+    if reason is not None:
+        headers = DeadLetterHeaders(
+            reason=reason,
+            detail=f"detail of {offset}",
+            topic="breach-reports",
+            partition=3,
+            offset=offset,
+            appended_at=ago(60),
+        ).to_kafka()
+    letter = Outgoing(full_name(settings, "dead-letters"), b"hash", value, tuple(headers))
+    (sent,) = send_all(settings.bootstrap_servers, [letter])
+    return f"{sent.partition}:{sent.offset}"
+
+
+def test_publish_acknowledges_every_event_and_tail_shows_them_as_they_were_sent(alone: Run, tmp_path: Path) -> None:
+    events = [report(f"O-{number}", ago(1)) for number in range(30)]
+    code, out, err = alone("publish", "breach-reports", lines(tmp_path / "events", *events))
+    assert (code, err) == (0, "")
+    head, *partitions = out.splitlines()
+    assert head.startswith("30 events acknowledged on ")
+    code, out, err = alone("tail", "breach-reports", "--json", "--from-beginning", "--until-idle", "0.5")
+    assert (code, err) == (0, "")
+    found = objects(out)
+    assert sorted(str(each["value"]) for each in found) == sorted(map(str, events))
+    placed: dict[int, list[int]] = {}
+    for each in found:
+        assert set(each) == {"topic", "partition", "offset", "timestamp", "key", "headers", "value"}
+        assert len(str(each["key"])) == 32
+        placed.setdefault(each["partition"], []).append(each["offset"])
+    assert partitions == [
+        f"  partition {number}: offsets {min(offsets)} to {max(offsets)}"
+        for number, offsets in sorted(placed.items())
+    ]
+    assert len(placed) > 1
+    _, out, _ = alone("tail", "breach-reports", "--json", "--from-beginning", "--max", "3")
+    assert len(objects(out)) == 3
+
+
+def test_publish_without_checks_sends_bytes_as_they_are(alone: Run, tmp_path: Path) -> None:
+    assert alone("publish", "orders", lines(tmp_path / "odd", "{{{", '{"a": 1}'), "--no-validate")[0] == 0
+    _, out, _ = alone("tail", "orders", "--json", "--from-beginning", "--until-idle", "0.5")
+    found = objects(out)
+    assert [each["key"] for each in found] == [None, None]
+    assert {each.get("value_base64") or str(each["value"]) for each in found} == {"e3t7", "{'a': 1}"}
+    _, out, _ = alone("tail", "orders", "--from-beginning", "--until-idle", "0.5")
+    assert "{{{" in out
+
+    code, _, err = alone("publish", "subject-events", lines(tmp_path / "event", '{"subject_id": "S1"}'))
+    assert (code, "is not an inbound topic" in err) == (1, True)
+    code, _, _ = alone("publish", "subject-events", str(tmp_path / "event"), "--no-validate")
+    assert code == 0
+    _, out, _ = alone("tail", "subject-events", "--json", "--from-beginning", "--until-idle", "0.5")
+    assert [each["key"] for each in objects(out)] == ["S1"]
+
+
+def test_publish_says_that_a_message_is_too_large_and_that_no_broker_answers(
+    alone: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The broker measures the batch around the value: only it can tell that this one is too large.
+    just_over = lines(tmp_path / "large", "x" * BY_NAME["orders"].max_message_bytes)
+    code, _, err = alone("publish", "orders", just_over, "--no-validate")
+    assert (code, "the next is larger than the topic takes" in err) == (1, True)
+    code, _, err = alone("publish", "orders", just_over)
+    assert (code, "line 1: too_large" in err) == (1, True)
+
+    monkeypatch.setenv("BREACHWATCH_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    good = lines(tmp_path / "events", report("O-1", ago(1)))
+    for words in (("publish", "breach-reports", good), ("tail", "orders"), ("dead-letters", "list")):
+        code, _, err = alone(*words)
+        assert (code, "no Kafka answers at 127.0.0.1:1" in err) == (1, True)
+        assert "Traceback" not in err
+
+
+def test_tail_ends_cleanly_on_ctrl_c(alone: Run, tmp_path: Path) -> None:
+    assert alone("publish", "breach-reports", lines(tmp_path / "events", report("O-1", ago(1))))[0] == 0
+    words = [
+        sys.executable,
+        "-c",
+        "from streams.cli import main; main()",
+        "tail",
+        "breach-reports",
+        "--from-beginning",
+    ]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tailing:
+        try:
+            assert tailing.stdout is not None
+            assert "breach_report" in tailing.stdout.readline()
+            tailing.send_signal(signal.SIGINT)
+            out, err = tailing.communicate(timeout=30)
+        finally:
+            tailing.kill()
+    assert (tailing.returncode, out, err) == (0, "", "")
+
+
+def test_dead_letters_are_listed_newest_first_and_never_with_their_payload(
+    alone: Run, pipeline_settings: Settings
+) -> None:
+    payload = b'{"name": "Mrs Secret"}'
+    # Each is sent over a connection of its own, which takes milliseconds: no two have the same stamp.
+    reasons = ("not_json", "invalid_field", None, "not_json")
+    made = [hand_made(pipeline_settings, payload, reason, number) for number, reason in enumerate(reasons)]
+    code, out, _ = alone("dead-letters", "list", "--json")
+    assert (code, [each["place"] for each in objects(out)]) == (0, made[::-1])
+    newest, unreadable, *_ = objects(out)
+    assert (newest["reason"], newest["detail"], newest["offset"]) == ("not_json", "detail of 3", 3)
+    assert unreadable == {"place": made[2], "bytes": len(payload)}
+    assert "Secret" not in out
+
+    code, out, _ = alone("dead-letters", "list", "--reason", "not_json", "--limit", "1")
+    assert (code, out.splitlines()[0].split()[0]) == (0, made[3])
+    assert "detail of 3" in out
+    assert out.splitlines()[-1] == "2 dead letters, 1 shown"
+    for words in ((), ("--json",)):
+        code, out, _ = alone("tail", "dead-letters", "--from-beginning", "--until-idle", "0.5", *words)
+        assert (code, len(out.splitlines()), "Secret" in out) == (0, 4, False)
+    _, out, _ = alone("tail", "dead-letters", "--from-beginning", "--max", "1", "--json", "--show-payload")
+    assert objects(out)[0]["value"] == {"name": "Mrs Secret"}
+
+
+def test_who_looked_at_a_dead_letter_and_who_forced_it_is_audited(
+    alone: Run, pipeline_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = hand_made(pipeline_settings, b"{{{", "not_json")
+    monkeypatch.setenv("LOGNAME", "somebody-else")
+    code, out, err = alone("dead-letters", "show", place, "--reason-for-access", " ")
+    assert (code, out, "say with --reason-for-access" in err) == (1, "", True)
+    code, out, _ = alone("dead-letters", "show", place, "--reason-for-access", "the sender asks")
+    assert (code, out) == (0, "{{{\n")
+
+    code, _, err = alone("dead-letters", "replay", place, "--value-file", str(tmp_path / "missing"))
+    assert (code, "No such file" in err) == (1, True)
+    mended = lines(tmp_path / "mended", {"type": "ufo"})
+    code, _, err = alone("dead-letters", "replay", place, "--value-file", mended)
+    assert (code, "it would come back: unknown_type" in err) == (1, True)
+    large = lines(tmp_path / "large", report("O-1", ago(1), description="x" * 19_000))
+    monkeypatch.setenv("BREACHWATCH_MAX_MESSAGE_BYTES", "10000")
+    code, _, err = alone("dead-letters", "replay", place, "--value-file", large)
+    assert (code, "it would come back: too_large" in err) == (1, True)
+    _, out, _ = alone("tail", "breach-reports", "--json", "--from-beginning", "--until-idle", "0.5")
+    assert out == ""
+
+    code, out, _ = alone("dead-letters", "replay", place, "--force")
+    assert (code, "in place of breach-reports/3/41" in out) == (0, True)
+    _, out, _ = alone("tail", "breach-reports", "--json", "--from-beginning", "--until-idle", "0.5")
+    (sent,) = objects(out)
+    assert (sent["value_base64"], sent["headers"]) == ("e3t7", {"bw-replay-of": "breach-reports/3/41"})
+
+    _, out, _ = alone("tail", "audit", "--json", "--from-beginning", "--until-idle", "0.5")
+    entries = [each["value"] for each in objects(out)]
+    who = pwd.getpwuid(os.getuid()).pw_name
+    assert [(e["decision"], e["subject_id"], e["event_id"], e["reasons"]) for e in entries] == [
+        ("payload_viewed", "-", "breach-reports/3/41", [f"by {who}: the sender asks"]),
+        ("dead_letter_replayed", "-", "breach-reports/3/41", [f"by {who}: as it was, forced although not_json"]),
+    ]
 
 
 def test_publish_sends_nothing_while_one_line_is_wrong(run: Run, tmp_path: Path) -> None:
@@ -133,7 +319,11 @@ def test_doctor_finds_nothing_wrong_and_names_what_is(
 ) -> None:
     code, out, _ = run("doctor", "--json")
     assert code == 0, out
-    assert {finding["state"] for finding in json.loads(out)} <= {"ok", "warn"}
+    findings = json.loads(out)
+    assert {finding["state"] for finding in findings} <= {"ok", "warn"}
+    assert {"settings", "data_dir", "tables", "connection", "broker", "topics", "permissions", "clock"} <= {
+        finding["what"] for finding in findings if finding["state"] == "ok"
+    }
 
     monkeypatch.setenv("BREACHWATCH_TOPIC_PREFX", "misspelt-")
     monkeypatch.setenv("BREACHWATCH_TOPIC_PREFIX", "nothing-here-")
@@ -147,3 +337,26 @@ def test_doctor_finds_nothing_wrong_and_names_what_is(
     assert code == 1
     assert "127.0.0.1:1" in out
     assert "Traceback" not in out
+
+
+def test_doctor_judges_versions_permissions_clock_and_disk(tmp_path: Path) -> None:
+    assert doctor.broker_version("1 at h:1", (4, 1)).state == "ok"
+    assert doctor.broker_version("1 at h:1", (3, 9)).state == "warn"
+
+    everything = {name: ["READ", "WRITE", "DESCRIBE"] for name in BY_NAME}
+    assert doctor.permissions(everything).state == "ok"
+    lacking = doctor.permissions(everything | {"identifiers": ["READ"], "orders": ["WRITE"], "sightings": ["READ"]})
+    assert lacking.state == "fail"
+    assert lacking.detail == "worker and gate lack: READ orders, WRITE sightings, WRITE identifiers"
+    lacking = doctor.permissions(everything | {"orders": ["READ"], "alerts": ["WRITE"]})
+    assert (lacking.state, lacking.detail) == ("warn", "publish and tail lack: WRITE orders, READ alerts")
+    assert doctor.permissions(everything | {"orders": None}).state == "warn"
+
+    assert doctor.clock(None, 1000.0).state == "ok"
+    assert doctor.clock(1001.0, 1000.0).state == "ok"
+    behind = doctor.clock(1007.5, 1000.0)
+    assert (behind.state, behind.detail) == ("fail", "this machine is at least 7.5 s behind the broker")
+
+    assert doctor.disk("tables", tmp_path / "not" / "there" / "yet").state in ("ok", "warn")
+    (tmp_path / "file").touch()
+    assert doctor.disk("tables", tmp_path / "file" / "workers").state == "fail"
