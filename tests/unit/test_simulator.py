@@ -265,6 +265,16 @@ def test_tasks_hold_each_breach_once_and_split_at_arrests() -> None:
     assert all(found.count("open") <= 1 for found in states.values())
 
 
+def test_visits_that_only_silence_ended_are_marked() -> None:
+    simulated = world("none")
+    judge = Judge(events_of(simulated))
+    for breach in simulated.truth.breaches:
+        reads = [e.time for e in judge.sightings[breach.subject_id] if isinstance(e, PlateRead)]
+        silent = breach.certainty.value == "vehicle" and breach.ended_at is not None and breach.ended_at == max(reads)
+        assert breach.by_silence == silent
+    assert any(breach.by_silence for breach in simulated.truth.breaches)
+
+
 def test_traps_are_in_the_traffic_and_open_no_breach() -> None:
     simulated = world("high")
     sent = {decode(m.topic, m.encoded()).event_id for m in simulated.events if not isinstance(m.value, bytes | None)}
