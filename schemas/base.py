@@ -38,8 +38,15 @@ def _rfc3339(value: Any) -> Any:
     return value
 
 
+# Far from the ends of what datetime can hold, 1 and 9999, where adding a day or an offset raises OverflowError in
+# a worker: an order "until 9999-12-31" would stop each worker that reads it.
+_YEARS = range(1900, 9001)
+
+
 def to_utc(value: datetime) -> datetime:
     """The same instant in UTC; a time is stored and compared in UTC only."""
+    if value.year not in _YEARS:
+        raise ValueError("a time must lie between the years 1900 and 9000; leave it out where there is no end")
     return value.astimezone(UTC)
 
 
