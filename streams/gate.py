@@ -180,7 +180,7 @@ class Gate(ConsumerRebalanceListener):
                     continue
                 error = _fault_of(message.value, self._settings.max_message_bytes)
                 if error is not None:
-                    sends.append(await self._dead_letter(message, error))
+                    sends += await self._dead_letter(message, error)
                 else:
                     matched += 1
                     sends.append(await self._forward(message.value, message.headers))
@@ -204,17 +204,19 @@ class Gate(ConsumerRebalanceListener):
     async def _forward(self, value: bytes, headers: Any = ()) -> Any:
         return await self._producer.send(self._sightings, value, key=None, headers=list(headers))
 
-    async def _dead_letter(self, message, error: BadMessageError) -> Any:  # type: ignore[no-untyped-def]
+    async def _dead_letter(self, message, error: BadMessageError) -> list[Any]:  # type: ignore[no-untyped-def]
         appended_at = datetime.fromtimestamp(message.timestamp / 1000, tz=UTC)
         origin = Origin(TOPIC, message.partition, message.offset, appended_at)
         metrics.READS.labels("dead_letter").inc()
         metrics.DEAD_LETTERS.labels(TOPIC, error.reason).inc()
-        return await self._producer.send(
-            full_name(self._settings, "dead-letters"),
-            message.value or b"",
-            key=dead_letters.key(origin),
-            headers=dead_letters.headers(origin, error),
-        )
+        letters, alerts = (full_name(self._settings, name) for name in ("dead-letters", "alerts"))
+        key, headers = dead_letters.key(origin), dead_letters.headers(origin, error)
+        sends = [await self._producer.send(letters, message.value or b"", key=key, headers=headers)]
+        raised = dead_letters.alert(origin, error)
+        if raised is not None:
+            value = raised.model_dump_json().encode()
+            sends.append(await self._producer.send(alerts, value, key=raised.alert_id.encode()))
+        return sends
 
 
 def _fault_of(value: bytes | None, max_bytes: int) -> BadMessageError | None:
