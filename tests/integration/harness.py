@@ -41,10 +41,12 @@ _LOG_TAIL_LINES = 40
 
 
 class Process:
-    """One `breachwatch` process, with its log in a file."""
+    """One `breachwatch` process, or another program with its settings; its log is in a file."""
 
-    def __init__(self, settings: Settings, log: Path, *command: str) -> None:
-        self.command, self.log = command, log
+    def __init__(
+        self, settings: Settings, log: Path, *command: str, program: tuple[str, ...] = (_BREACHWATCH,)
+    ) -> None:
+        self.command, self.log, self._program = command, log, program
         self._popen: subprocess.Popen[bytes] | None = None
         self._environment = {**os.environ, **environment(settings)}
 
@@ -60,7 +62,7 @@ class Process:
     def start(self) -> "Process":
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
-                [_BREACHWATCH, *self.command],
+                [*self._program, *self.command],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -243,15 +245,19 @@ class Pipeline:
             for name, group in described.items()
         }
 
-    def publish(self, topic: str, *events: Mapping[str, Any] | bytes | None, key: bytes | None = None) -> list[Any]:
+    def publish(
+        self, topic: str, *events: Mapping[str, Any] | bytes | None, key: bytes | None = None, **where: Any
+    ) -> list[Any]:
         """Send events, or raw values, and wait until each is acknowledged; returns where each lies."""
-        sends = [self.send(topic, event, key) for event in events]
+        sends = [self.send(topic, event, key, **where) for event in events]
         return [send.get(30) for send in sends]
 
-    def send(self, topic: str, event: Mapping[str, Any] | bytes | None, key: bytes | None = None) -> Any:
-        """Send without waiting; a future of where it lies."""
+    def send(
+        self, topic: str, event: Mapping[str, Any] | bytes | None, key: bytes | None = None, **where: Any
+    ) -> Any:
+        """Send without waiting, `where` by `partition` and with `headers` if told; a future of where it lies."""
         value = orjson.dumps(event) if isinstance(event, Mapping) else event
-        return self._producer.send(full_name(self.settings, topic), key=key, value=value)
+        return self._producer.send(full_name(self.settings, topic), key=key, value=value, **where)
 
     def until(self, condition: Callable[[], T], what: str | Callable[[], str], within_s: float = WITHIN_S) -> T:
         """Read what comes out until `condition` gives something true, and return that."""
@@ -287,6 +293,10 @@ class Pipeline:
         """Return when everything that the topics hold now is in `outputs`."""
         ends = self._ends([full_name(self.settings, name) for name in READ_TOPICS])
         self.until(lambda: self._has_read(ends), "the outputs are read to their end")
+
+    def uncommitted(self, topic: str) -> int:
+        """Messages of a topic that the workers have not committed."""
+        return self._lag(self._groups[0], [topic])
 
     def _all_committed(self) -> bool:
         gated = any(process.command == ("gate",) for process in self.processes)
