@@ -19,6 +19,7 @@ from streams.core.draft import Draft
 from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.records import Records
+from streams.core.replay import is_replay, restore
 from streams.core.state import MAX_KNOWN_IDS, MAX_OUTBOX, MAX_OUTBOX_BYTES, OutboxEntry, SubjectState, short_id, trim
 from streams.core.tasks import snapshot
 
@@ -37,15 +38,18 @@ def decide(
     `appended_at` and `offset` are the record's own; `committed` is the offset up to which the caller has
     committed, which empties the outbox.
     """
+    replayed = is_replay(state, appended_at, offset)
     draft = Draft(state, records, incoming, policy, appended_at, offset)
     state.now = draft.now
     _forget_committed(state, records, committed)
-    for entry in state.outbox:
-        if entry.offset == offset and entry.event_id == draft.event.event_id:
-            _rewrite_records(draft)
-            return _again(draft, entry)
-    state.revision += 1
     observation = on_evidence.observed(draft)
+    if replayed:
+        restore(draft, observation)
+        state.hours = sorted(records.hours)
+        sent = next((entry for entry in state.outbox if entry.offset == offset), None)
+        return _again(draft, sent) if sent is not None else draft.effects
+    state.applied = offset
+    state.revision += 1
     if draft.event.event_id in state.known:
         draft.quietly("duplicate", "this event id was already applied; it changes nothing")
         _rewrite_records(draft)

@@ -168,6 +168,17 @@ def adjudication(draft: Draft, event: Adjudication) -> None:
         _adjudicate(draft, match, nature)
 
 
+def adjudicated(draft: Draft, event: Adjudication) -> None:
+    """Keep the verdict, on its face match or until that comes, without judging."""
+    match_id = f"{event.source}#{event.data.event_id}"
+    match = draft.records.find(match_id)
+    nature = None if event.data.outcome == "confirmed" else "rejected"
+    if match is None:
+        draft.records.add(_observation(draft, id=_verdict_id(match_id), track="verdict", nature=nature))
+    elif match.nature == "unadjudicated" and _waits(draft, match):
+        draft.records.add(match.model_copy(update={"nature": nature}))
+
+
 def _verdict_id(match_id: str) -> str:
     """Of a verdict that came before its face match; no event's id has a space."""
     return f"{match_id} verdict"

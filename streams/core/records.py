@@ -119,6 +119,10 @@ class Records:
             for minute in range(hour * 60, hour * 60 + 60):
                 yield from self._slice(minute)
 
+    def keeps(self, observation: Observation) -> bool:
+        """Is an observation of this id kept, as it came or as it was adjudicated?"""
+        return any(kept.id == observation.id for kept in self._slice(_minute(observation.at)))
+
     def find(self, event_id: str) -> Observation | None:
         return next((kept for kept in self.all() if kept.id == event_id), None)
 

@@ -196,6 +196,8 @@ class SubjectState(_Part):
     """When something next falls due (`streams.core.deadlines`)."""
     now: datetime | None = None
     """The newest append time applied: decisions use this, never a clock of their own."""
+    applied: int = -1
+    """The newest offset in `subject-events` applied."""
     orders: dict[str, OrderRef] = {}
     hours: list[int] = []
     """Hours since 1970 that have evidence in the records."""
