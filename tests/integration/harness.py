@@ -280,13 +280,20 @@ class Pipeline:
 
         self.until(lambda: self.outputs.facts(*subjects) == expected, missing, within_s)
 
-    def drained(self, within_s: float = WITHIN_S) -> None:
+    def drained(self, within_s: float = WITHIN_S, *, past_the_gate: bool = True) -> None:
         """Return when all that was published has been read and committed, and its outputs are read here.
 
         What is committed has its effects in the log. A held event that has just become resolvable is outside of
-        this: wait for its effect first.
+        this: wait for its effect first. The gate commits a read once it need not remember it any more.
         """
-        self.until(self._all_committed, "everything published is committed", within_s)
+
+        def left() -> str:
+            names = [name for _, names in self._stages(past_the_gate) for name in names]
+            ends = self._ends([full_name(self.settings, name) for name in names])
+            lags = {f"{tp.topic}/{tp.partition}": self._lags(self._groups[0], {tp: end}) for tp, end in ends.items()}
+            return f"everything published is committed; still left: { {k: v for k, v in lags.items() if v} }"
+
+        self.until(lambda: self._all_committed(past_the_gate), left, within_s)
         self.caught_up()
 
     def caught_up(self) -> None:
@@ -298,16 +305,20 @@ class Pipeline:
         """Messages of a topic that the workers have not committed."""
         return self._lag(self._groups[0], [topic])
 
-    def _all_committed(self) -> bool:
-        gated = any(process.command == ("gate",) for process in self.processes)
-        inbound = [t.name for t in TOPICS if t.direction == "inbound" and t.name != "anpr-reads"]
+    def _all_committed(self, past_the_gate: bool) -> bool:
         # In the order of the flow: what an earlier stage has committed lies in the topics of the next.
+        return all(self._lag(group, names) == 0 for group, names in self._stages(past_the_gate))
+
+    def _stages(self, past_the_gate: bool) -> list[tuple[str, list[str]]]:
+        gated = past_the_gate and any(process.command == ("gate",) for process in self.processes)
+        inbound = [t.name for t in TOPICS if t.direction == "inbound" and t.name != "anpr-reads"]
         stages = [(self._groups[1], ["anpr-reads"])] if gated else []
-        stages += [(self._groups[0], inbound), (self._groups[0], ["subject-events"])]
-        return all(self._lag(group, names) == 0 for group, names in stages)
+        return [*stages, (self._groups[0], inbound), (self._groups[0], ["subject-events"])]
 
     def _lag(self, group: str, names: list[str]) -> int:
-        ends = self._ends([full_name(self.settings, name) for name in names])
+        return self._lags(group, self._ends([full_name(self.settings, name) for name in names]))
+
+    def _lags(self, group: str, ends: Mapping[Any, int]) -> int:
         with connect(self._servers) as admin:
             committed = admin.list_group_offsets({group: list(ends)})[group]
         return sum(end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in ends.items())

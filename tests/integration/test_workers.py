@@ -101,7 +101,7 @@ def settled(pipeline: Pipeline, world: SimulatedWorld) -> Came:
     """Once the breaches are those of the truth and nothing is left to be read."""
     outputs = pipeline.outputs
     pipeline.until_facts(facts_of(world))
-    pipeline.drained()
+    pipeline.drained(past_the_gate=False)
     alerts = [repeats[0] for repeats in outputs.alerts_by_id().values()]
     alerted = {alert.breach_id for alert in alerts if alert.kind == "breach"}
     counted: Counter[str] = Counter()
@@ -178,17 +178,21 @@ def test_two_workers_find_what_one_finds(pipeline: Pipeline, by_one: Came, world
     assert_same(came, by_one)
 
 
-def test_nothing_published_while_two_workers_share_out_is_left_unread(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("workers", [2, 3])
+def test_nothing_published_while_workers_share_out_is_left_unread(pipeline: Pipeline, workers: int) -> None:
     """Faust throws away what it has fetched in a rebalance, and has no committed offset to go back to at first."""
-    expected = set()
-    for number in range(3):
+    expected, sends = set(), []
+    for number in range(workers):
         pipeline.worker(f"worker-{number}")
-        for row in range(8):
-            subject, at = f"S{number}-{row}", ago(60)
-            pipeline.publish("orders", order(subject, tag=f"TAG-{subject}"))
-            pipeline.publish("sightings", tag_fix(f"TAG-{subject}", at))
-            expected.add(Fact(subject, f"O-{subject}", "T1", "confirmed", at, None))
-        pipeline.ready(workers=number + 1)
+    # From here on the broker has shared out the partitions, and the workers are about to find out.
+    pipeline.ready(workers=workers)
+    for row in range(12):
+        subject, at = f"S{row}", ago(60)
+        sends.append(pipeline.send("orders", order(subject, tag=f"TAG-{subject}")))
+        sends.append(pipeline.send("sightings", tag_fix(f"TAG-{subject}", at)))
+        expected.add(Fact(subject, f"O-{subject}", "T1", "confirmed", at, None))
+    for send in sends:
+        send.get(30)
     pipeline.until_facts(expected)
     pipeline.drained()
 
@@ -220,15 +224,22 @@ def test_ten_kills_lose_nothing_and_double_nothing(pipeline: Pipeline, by_one: C
     assert_as_the_truth(came, world)
     assert_same(came, by_one)
     worker.stop()
+    pipeline.caught_up()
 
     assert not skipped(outputs, lives)
     for repeats in outputs.alerts_by_id().values():
         assert len({alert.model_copy(update={"at": repeats[0].at}).model_dump_json() for alert in repeats}) == 1
-    pipeline.drained()
     alerts, tasks = replayed(outputs, pipeline.settings.policy_file)
     of_subjects = {k: v[0] for k, v in outputs.alerts_by_id().items() if v[0].subject_id is not None}
     assert of_subjects == alerts, "the alerts are exactly those that the log, read once, brings about"
-    assert {t.task_id: t for t in outputs.final_tasks()} == tasks
+    assert {t.task_id: as_sent_again(t) for t in outputs.final_tasks()} == {
+        task_id: as_sent_again(task) for task_id, task in tasks.items()
+    }
+
+
+def as_sent_again(task: ArrestTask) -> ArrestTask:
+    """After a crash a task is sent as it stands then: a newer position may be on it."""
+    return task.model_copy(update={"last_seen": None})
 
 
 def written(outputs: Outputs) -> int:
@@ -293,5 +304,6 @@ def replayed(outputs: Outputs, policy_file: Path | None) -> tuple[dict[str, Aler
 
 @pytest.fixture
 def pipeline(pipeline_settings: Settings, tmp_path: Path) -> Iterator[Pipeline]:
-    with running(quick(pipeline_settings), tmp_path / "logs") as started:
+    """One whose gate remembers for as long as ten restarts of the worker take: an order may wait for all of them."""
+    with running(quick(pipeline_settings, gate_lookback_s=120.0), tmp_path / "logs") as started:
         yield started
