@@ -34,7 +34,7 @@ DAY: list[Event] = [
     fix(after(1_460), OUT, id="f9"),
     wake(after(6_000)),
 ]
-"""A flap, a late fix, a visit that silence ends for the time being, a report taken back, an arrest and a second task."""
+"""A flap, a late fix, a visit that silence ends for now, a report taken back, an arrest and a second task."""
 TIMES = [max(NOW, *(event.time for event in DAY[: number + 1])) + timedelta(seconds=1) for number in range(len(DAY))]
 
 
