@@ -10,8 +10,8 @@ from schemas.inbound import AnyEvent
 from schemas.orders import Role
 
 
-class Routing(Model):
-    """Where an event came from: coordinates of the inbound message and the broker's append time."""
+class Arrival(Model):
+    """How an event arrived: coordinates of the inbound message and the broker's append time."""
 
     topic: str
     partition: int
@@ -19,12 +19,17 @@ class Routing(Model):
     appended_at: Instant
     sha256: str
     """Of the inbound message's value, hex."""
+    traceparent: str | None = None
+    """W3C trace context: of the message's header, else of the event."""
+
+
+class Routing(Arrival):
+    """An arrival on its way to one subject."""
+
     role: Role = Role.SUBJECT
     """As whom the event names the subject: themselves, or a person whom their order protects."""
     person_id: str | None = None
     """The protected person, where the identifier is theirs."""
-    traceparent: str | None = None
-    """W3C trace context: of the message's header, else of the event."""
     match: str = "direct"
     """How the subject was found: `direct` by the message, else the kind of identifier; `look-alike` plates
     need a person's check."""
@@ -56,31 +61,18 @@ def encode_subject_event(subject_id: str, routing: Routing, value: bytes) -> byt
     )
 
 
-class Held(Model):
+class Held(Arrival):
     """A message of `unresolved`: an event that names nobody whom an order is known for, yet.
 
     Keyed by a hash of the event id; a null value says that it has been driven on.
     """
 
-    topic: str
-    partition: int
-    offset: int
-    appended_at: Instant
-    sha256: str
     event: AnyEvent
 
 
-def encode_held(topic: str, partition: int, offset: int, appended_at: str, sha256: str, value: bytes) -> bytes:
-    return orjson.dumps(
-        {
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-            "appended_at": appended_at,
-            "sha256": sha256,
-            "event": orjson.Fragment(value.strip()),
-        }
-    )
+def encode_held(arrival: Arrival, value: bytes) -> bytes:
+    """The wire form of a Held around the inbound value, which is carried unchanged."""
+    return orjson.dumps({**arrival.model_dump(mode="json"), "event": orjson.Fragment(value.strip())})
 
 
 class DeadLetterHeaders(Model):

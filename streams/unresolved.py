@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.internal import Held, Routing, SubjectEvent
+from schemas.internal import Held, SubjectEvent
 from schemas.orders import IdentifierKind, IdentifierRecord
 from streams import metrics
 from streams.core.plates import canonical
@@ -155,17 +155,7 @@ class Redrive:
             if not targets:
                 continue
             for target in targets:
-                routing = Routing(
-                    topic=held.topic,
-                    partition=held.partition,
-                    offset=held.offset,
-                    appended_at=held.appended_at,
-                    sha256=held.sha256,
-                    role=target.role,
-                    match=target.match,
-                    person_id=target.person_id,
-                )
-                driven = SubjectEvent(subject_id=target.subject_id, routing=routing, event=held.event)
+                driven = SubjectEvent(subject_id=target.subject_id, routing=target.routing(held), event=held.event)
                 sent = await self._subject_events.send(
                     key=target.subject_id.encode(), value=driven.model_dump_json().encode()
                 )

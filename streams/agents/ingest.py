@@ -6,9 +6,9 @@ from typing import Any
 
 import structlog
 
-from schemas.base import Event, format_time
+from schemas.base import Event
 from schemas.inbound import BadMessageError, BadReason, decode
-from schemas.internal import Routing, encode_held, encode_subject_event
+from schemas.internal import Arrival, encode_held, encode_subject_event
 from schemas.reports import BreachReport, SourceHeartbeat
 from streams import dead_letters, metrics
 from streams.core.effects import cause_id
@@ -51,28 +51,21 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
             return "heartbeat"
         if direct_subject(event) is None:
             await index.confirm_fresh(origin.appended_at.timestamp())
-        sha256 = hashlib.sha256(value).hexdigest()
+        arrival = Arrival(
+            topic=origin.topic,
+            partition=origin.partition,
+            offset=origin.offset,
+            appended_at=origin.appended_at,
+            sha256=hashlib.sha256(value).hexdigest(),
+            traceparent=traceparent or event.traceparent,
+        )
         targets = resolve(event, index.index)
         for target in targets:
-            routing = Routing(
-                topic=origin.topic,
-                partition=origin.partition,
-                offset=origin.offset,
-                appended_at=origin.appended_at,
-                sha256=sha256,
-                role=target.role,
-                match=target.match,
-                person_id=target.person_id,
-                traceparent=traceparent or event.traceparent,
-            )
-            subject = target.subject_id
+            subject, routing = target.subject_id, target.routing(arrival)
             await subject_events.send(key=subject.encode(), value=encode_subject_event(subject, routing, value))
         if targets:
             return "resolved"
-        held = encode_held(
-            origin.topic, origin.partition, origin.offset, format_time(origin.appended_at), sha256, value
-        )
-        await unresolved.send(key=cause_id("held", event.event_id).encode(), value=held)
+        await unresolved.send(key=cause_id("held", event.event_id).encode(), value=encode_held(arrival, value))
         if isinstance(event, BreachReport):
             detail = "the report is held and goes on when its order or identifier arrives"
             await alert(origin, BadMessageError(BadReason.UNKNOWN_SUBJECT, detail), exercise=event.exercise)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from schemas.base import Event
 from schemas.inbound import BadMessageError, decode
-from schemas.internal import DeadlineDue, Routing, SubjectEvent
+from schemas.internal import Arrival, DeadlineDue, SubjectEvent
 from schemas.tasks import Alert, ArrestTask, AuditEntry
 from streams.core.assess import decide
 from streams.core.effects import cause_id
@@ -80,16 +80,15 @@ class Rehearsal:
 
     def _assess(self, topic: str, event: Event, now: datetime, target: Target) -> None:
         self._offset += 1
-        routing = Routing(
+        arrival = Arrival(
             topic=topic,
             partition=0,
             offset=self._offset,
             appended_at=now,
             sha256=hashlib.sha256(event.model_dump_json().encode()).hexdigest(),
-            role=target.role,
-            person_id=target.person_id,
-            match=target.match,
+            traceparent=event.traceparent,
         )
+        routing = target.routing(arrival)
         subject_id = target.subject_id
         incoming = SubjectEvent.model_validate({"subject_id": subject_id, "routing": routing, "event": event})
         state = self.state(subject_id)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from schemas.base import Event
 from schemas.custody import CustodyEvent
+from schemas.internal import Arrival, Routing
 from schemas.orders import (
     IdentifierKind,
     IdentifierRecord,
@@ -45,6 +46,11 @@ class Target:
     role: Role = Role.SUBJECT
     match: str = "direct"
     person_id: str | None = None
+
+    def routing(self, arrival: Arrival) -> Routing:
+        """The way of an event that arrived so to this subject."""
+        came = {name: getattr(arrival, name) for name in Arrival.model_fields}
+        return Routing(**came, role=self.role, match=self.match, person_id=self.person_id)
 
 
 def direct_subject(event: Event) -> str | None:

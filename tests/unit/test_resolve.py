@@ -26,6 +26,7 @@ from builders import (
 )
 
 from schemas.base import Event
+from schemas.internal import Arrival, Held, encode_held
 from schemas.orders import IdentifierKind, IdentifierRecord, Role
 from streams.core.index import IdentifierIndex
 from streams.core.resolve import EXERCISE, Target, direct_subject, references, resolve, world_id
@@ -180,3 +181,20 @@ def test_an_identifier_that_a_later_version_drops_ends_with_it(late: bool) -> No
     versions = [order(identifiers=[{"kind": "plate", "value": "BD15DLO"}]), order(version=2, effective_from=NOW)]
     newest = {(kind, value): to for kind, value, to in emitted(*(reversed(versions) if late else versions))}
     assert newest[(K.PLATE, "BD15DLO")] == NOW
+
+
+def test_an_event_that_was_held_goes_on_as_it_arrived() -> None:
+    """The trace of its message's header too, which its body may not have."""
+    arrival = Arrival(
+        topic="sightings",
+        partition=1,
+        offset=2,
+        appended_at=NOW,
+        sha256="0" * 64,
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    )
+    held = Held.model_validate_json(encode_held(arrival, fix(NOW).model_dump_json(exclude_none=True).encode()))
+    target = Target("S1", Role.PROTECTED_PERSON, "tag", "P1")
+    assert target.routing(held) == target.routing(arrival)
+    assert target.routing(held).traceparent == arrival.traceparent
+    assert (target.routing(held).role, target.routing(held).person_id) == (Role.PROTECTED_PERSON, "P1")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import Area, Event, Instant, Position, format_time
-from schemas.internal import DeadLetterHeaders, Routing, SubjectEvent, encode_held, encode_subject_event
+from schemas.internal import Arrival, DeadLetterHeaders, Routing, SubjectEvent, encode_held, encode_subject_event
 from schemas.internal import Held as HeldEvent
 from schemas.sightings import TagFix
 
@@ -124,7 +124,10 @@ def test_a_subject_event_carries_the_message_unchanged() -> None:
 def test_a_held_event_keeps_its_coordinates() -> None:
     sent = fix(NOW)
     held = HeldEvent.model_validate_json(
-        encode_held("sightings", 1, 2, format_time(NOW), "0" * 64, sent.model_dump_json(exclude_none=True).encode())
+        encode_held(
+            Arrival(topic="sightings", partition=1, offset=2, appended_at=NOW, sha256="0" * 64),
+            sent.model_dump_json(exclude_none=True).encode(),
+        )
     )
     assert (held.topic, held.partition, held.offset, held.appended_at, held.event) == ("sightings", 1, 2, NOW, sent)
 
