@@ -52,7 +52,6 @@ def decide(
     state.revision += 1
     if draft.event.event_id in state.known:
         draft.quietly("duplicate", "this event id was already applied; it changes nothing")
-        _rewrite_records(draft)
     elif state.retracted and short_id(draft.event.event_id) in state.retracted:
         draft.audit("retracted", "its source had taken it back before it came")
     elif _claimed(draft.event) > draft.now + timedelta(seconds=policy.limits.future_tolerance_s):
@@ -122,14 +121,6 @@ def _again(draft: Draft, entry: OutboxEntry) -> Effects:
         alerts=list(entry.alerts),
         tasks=[snapshot(task, draft.state, draft.records, draft.policy) for task in tasks],
     )
-
-
-def _rewrite_records(draft: Draft) -> None:
-    """A replay may find a record in the local store that never reached the changelog."""
-    if isinstance(draft.event, Order):
-        draft.records.rewrite_order(draft.event.data.order_id, draft.event.data.version)
-    else:
-        draft.records.rewrite(draft.event.time)
 
 
 def _forget_committed(state: SubjectState, records: Records, committed: int) -> None:

@@ -194,7 +194,7 @@ def _task_for(draft: Draft, fact: BreachFact) -> TaskRow:
         deadline=now + timedelta(seconds=grade.respond_within_s),
         grade=grade.name,
         last_seen_sent_at=now,
-        traceparent=draft.routing.traceparent or draft.event.traceparent,
+        traceparent=draft.routing.traceparent,
     )
     note(task, now, "opened", SYSTEM, draft.event.event_id)
     state.tasks.append(task)

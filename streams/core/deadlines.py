@@ -17,9 +17,11 @@ from streams.core.cross_checks import IN_CUSTODY
 from streams.core.draft import Draft
 from streams.core.effects import cause_id
 from streams.core.force import InForce, begins, held_at
+from streams.core.judge import Lineage
 from streams.core.kinds import KINDS, NotifyFrom
 from streams.core.policy import Policy
 from streams.core.records import Records
+from streams.core.sightings import track_key
 from streams.core.state import BreachFact, OrderRef, SubjectState, TaskRow
 from streams.core.tasks import live_task, note
 
@@ -211,7 +213,7 @@ def due(draft: Draft) -> None:
                 "tag_silent", "high", f"{track.replace(':', ' ')} is silent since {since}", cause=(track, since)
             )
     for fact, silent_from in list(_silent_visits(state, policy)):
-        visit = state.tracks.get(f"{fact.order_id}|{fact.term_id}|{fact.track}")
+        visit = state.tracks.get(track_key(Lineage(fact.order_id, fact.term_id or ""), fact.track))
         if silent_from < now and visit is not None and visit.last_in is not None:
             # The automaton keeps its memory: a fix that was sent in time may still arrive and go on with it.
             fact.ended_at, fact.provisional_end = visit.last_in, True

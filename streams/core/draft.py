@@ -113,7 +113,7 @@ class Draft:
                 breach_id=breach_id,
                 event_id=self.event.event_id,
                 exercise=self.state.exercise,
-                traceparent=self.routing.traceparent or self.event.traceparent,
+                traceparent=self.routing.traceparent,
             )
         )
 

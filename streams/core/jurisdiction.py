@@ -29,14 +29,13 @@ class Whereabouts:
 
     town: str
     nation: str
-    in_uk: bool
 
 
 @lru_cache(maxsize=10_000)
 def _nearest(latitude: float, longitude: float) -> Whereabouts:
     found = reverse_geocode.get((latitude, longitude))
     in_uk = found["country_code"] == "GB"
-    return Whereabouts(found["city"], found.get("state", "") if in_uk else found["country"], in_uk)
+    return Whereabouts(found["city"], found.get("state", "") if in_uk else found["country"])
 
 
 def whereabouts(position: Position) -> Whereabouts:

@@ -6,16 +6,10 @@ from schemas.base import Event
 from schemas.orders import Role
 from schemas.reports import BreachReport, Retraction
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
-from streams.core.breaches import (
-    judge_report_breaches,
-    withdraw,
-)
+from streams.core.breaches import judge_report_breaches, withdraw
 from streams.core.draft import Draft
 from streams.core.force import in_force, why_not
-from streams.core.judge import (
-    lineages,
-    place,
-)
+from streams.core.judge import lineages, place
 from streams.core.plates import canonical
 from streams.core.records import Observation
 from streams.core.sightings import judge_distance_again, rejudge, see, sighting
@@ -88,7 +82,6 @@ def observe(draft: Draft, observation: Observation) -> None:
         return
     if not draft.records.add(observation):
         draft.quietly("duplicate", "this event id was already applied; it changes nothing")
-        draft.records.rewrite(draft.event.time)
         return
     draft.records.expire(horizon)
     if isinstance(draft.event, TagFix):
@@ -155,13 +148,11 @@ def _face(draft: Draft, observation: Observation) -> None:
 
 def adjudication(draft: Draft, event: Adjudication) -> None:
     """A person's verdict on a face match, which is kept for a day to wait for it."""
-    match_id = f"{event.source}#{event.data.event_id}"
-    match = draft.records.find(match_id)
-    nature = None if event.data.outcome == "confirmed" else "rejected"
+    match, nature = _verdict(draft, event)
     if match is None:
-        draft.records.add(_observation(draft, id=_verdict_id(match_id), track="verdict", nature=nature))
+        _keep_verdict(draft, event, nature)
         draft.audit("verdict_waits", "no face match of that id is here: the verdict is kept in case it comes later")
-    # Already judged alike: a replay whose row does not know of it yet.
+    # Already judged alike: the row was lost in a crash, the record was not.
     elif match.nature not in ("unadjudicated", nature) or not _waits(draft, match):
         draft.audit("no_match_to_adjudicate", "the face match of that id no longer waits for adjudication")
     else:
@@ -170,13 +161,24 @@ def adjudication(draft: Draft, event: Adjudication) -> None:
 
 def adjudicated(draft: Draft, event: Adjudication) -> None:
     """Keep the verdict, on its face match or until that comes, without judging."""
-    match_id = f"{event.source}#{event.data.event_id}"
-    match = draft.records.find(match_id)
-    nature = None if event.data.outcome == "confirmed" else "rejected"
+    match, nature = _verdict(draft, event)
     if match is None:
-        draft.records.add(_observation(draft, id=_verdict_id(match_id), track="verdict", nature=nature))
+        _keep_verdict(draft, event, nature)
     elif match.nature == "unadjudicated" and _waits(draft, match):
         draft.records.add(match.model_copy(update={"nature": nature}))
+
+
+def _match_id(event: Adjudication) -> str:
+    return f"{event.source}#{event.data.event_id}"
+
+
+def _verdict(draft: Draft, event: Adjudication) -> tuple[Observation | None, str | None]:
+    """The face match that is meant, if it is here, and what the verdict makes of its nature."""
+    return draft.records.find(_match_id(event)), None if event.data.outcome == "confirmed" else "rejected"
+
+
+def _keep_verdict(draft: Draft, event: Adjudication, nature: str | None) -> None:
+    draft.records.add(_observation(draft, id=_verdict_id(_match_id(event)), track="verdict", nature=nature))
 
 
 def _verdict_id(match_id: str) -> str:

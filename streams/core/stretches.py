@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from streams.core.judge import Lineage, fix_of, is_filtered, is_jump, is_zone_evidence, place
+from streams.core.judge import Lineage, fix_of, is_jump, is_zone_evidence, place, plausible
 from streams.core.policy import Policy
 from streams.core.records import Observation, Records
-from streams.core.state import Device, Fix, SubjectState
+from streams.core.state import Device, SubjectState
 from streams.core.visits import Visit, is_silence
 from streams.core.zones import Placement
 
@@ -133,16 +133,10 @@ def settle_all(state: SubjectState, records: Records, track: str, policy: Policy
 
 
 def _settled(run: list[Observation], policy: Policy, device: Device) -> Device:
-    accepted: Fix | None = None
-    pending: Fix | None = None
-    for observation in run:
-        fix = fix_of(observation, policy)
-        jump = accepted is not None and is_filtered(observation.track) and is_jump(accepted, fix, policy)
-        if jump and (pending is None or is_jump(pending, fix, policy)):
-            pending = fix
-        else:
-            accepted, pending = fix, None
-    return device.model_copy(update={"accepted": accepted, "pending": pending})
+    """The device after this run: the last fix that counts, and the run's last where that is a jump that waits."""
+    *_, counted = plausible(run, policy)
+    pending = None if counted is run[-1] else fix_of(run[-1], policy)
+    return device.model_copy(update={"accepted": fix_of(counted, policy), "pending": pending})
 
 
 def _until_settled(late: Observation, run: Iterable[Observation], policy: Policy) -> tuple[list[Observation], bool]:
