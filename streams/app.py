@@ -15,12 +15,9 @@ from streams.core import jurisdiction
 from streams.core.policy import load_policy
 from streams.identifiers import IndexReader
 from streams.kafka.admin import bootstrap
-from streams.kafka.topics import full_name, topic_specs
+from streams.kafka.topics import MAX_REQUEST_BYTES, full_name, topic_specs
 from streams.settings import Settings
 from streams.unresolved import Redrive
-
-# Above the largest inbound message that the broker takes, with its routing around it.
-MAX_REQUEST_BYTES = 2_500_000
 
 # The types alone leave the app's JSON codec in place: bytes that are not JSON would kill the stream.
 _RAW = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
@@ -67,6 +64,7 @@ def create_app(settings: Settings, worker_id: str) -> App:
     store = Path(settings.data_dir) / "workers" / worker_id
     store.mkdir(parents=True, exist_ok=True)
     servers = bootstrap(settings)
+    spec = topic_specs(settings)[0]
     app = App(
         settings,
         f"{settings.topic_prefix}breachwatch",
@@ -77,8 +75,8 @@ def create_app(settings: Settings, worker_id: str) -> App:
         # every 10,000 events, topics made by the leader, a web server on all addresses that shows tables).
         topic_allow_declare=False,
         topic_disable_leader=True,
-        topic_partitions=max(part for part in {spec.partitions for spec in topic_specs(settings)}),
-        topic_replication_factor=topic_specs(settings)[0].replication,
+        topic_partitions=spec.partitions,
+        topic_replication_factor=spec.replication,
         table_standby_replicas=0,
         web_enabled=False,
         processing_guarantee="at_least_once",

@@ -26,7 +26,7 @@ from streams.core.plates import skeleton
 from streams.dead_letters import Origin
 from streams.identifiers import IndexReader
 from streams.kafka.admin import bootstrap
-from streams.kafka.topics import full_name
+from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.settings import Settings
 
 log = structlog.get_logger()
@@ -110,14 +110,14 @@ class Gate(ConsumerRebalanceListener):
             auto_offset_reset="earliest",
             session_timeout_ms=int(settings.session_timeout_s * 1000),
             heartbeat_interval_ms=int(settings.session_timeout_s * 250),
-            max_partition_fetch_bytes=2_500_000,
+            max_partition_fetch_bytes=MAX_REQUEST_BYTES,
             fetch_max_wait_ms=50,
         )
         self._producer = AIOKafkaProducer(
             bootstrap_servers=servers,
             acks="all",
             enable_idempotence=True,
-            max_request_size=2_500_000,
+            max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=int(settings.send_timeout_s * 1000),
         )
 

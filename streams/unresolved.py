@@ -19,7 +19,7 @@ from streams import metrics
 from streams.core.plates import canonical
 from streams.core.resolve import references, resolve
 from streams.identifiers import IndexReader
-from streams.kafka.topics import full_name
+from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class Redrive:
             bootstrap_servers=self._bootstrap,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=2_500_000,
+            max_partition_fetch_bytes=MAX_REQUEST_BYTES,
             fetch_max_wait_ms=50,
         )
         await self._consumer.start()

@@ -3,7 +3,6 @@
 import asyncio
 
 from streams.cli import load_settings
-from streams.errors import BreachwatchError
 
 
 def command() -> None:
@@ -14,13 +13,7 @@ def command() -> None:
     from streams.logs import configure_logging
 
     settings = load_settings()
-    problems = admin.check(settings)
-    if problems:
-        raise BreachwatchError(
-            "the gate does not start:\n"
-            + "\n".join(str(problem) for problem in problems)
-            + "\nsee `breachwatch topics plan`, then `breachwatch topics apply`"
-        )
+    admin.require(settings, "gate")
     configure_logging()
     metrics.serve(settings.metrics_port)
     asyncio.run(run_gate(settings))

@@ -28,50 +28,34 @@ def command(
 ) -> None:
     """Print the messages of TOPIC as they come; ends cleanly on Ctrl-C."""
     import orjson
-    from kafka import KafkaConsumer, TopicPartition
 
     from streams.kafka.admin import bootstrap
-    from streams.kafka.client import connect
+    from streams.kafka.reading import opened
     from streams.kafka.topics import BY_NAME, full_name
 
     if topic not in BY_NAME:
         raise BreachwatchError(f"there is no topic {topic}; there are: {', '.join(BY_NAME)}")
     settings = load_settings()
-    servers, full = bootstrap(settings), full_name(settings, topic)
-    with connect(servers):
-        pass
-    consumer = KafkaConsumer(
-        bootstrap_servers=servers.split(","),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=POLL_MS,
-    )
+    printed = 0
     try:
-        numbers = consumer.partitions_for_topic(full)
-        if not numbers:
-            raise BreachwatchError(f"{full} is not in the cluster: see `breachwatch topics apply`")
-        partitions = [TopicPartition(full, number) for number in sorted(numbers)]
-        consumer.assign(partitions)
-        (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*partitions)
-        printed, quiet_since = 0, time.monotonic()
-        while until_idle is None or time.monotonic() - quiet_since < until_idle:
-            batch = [message for messages in consumer.poll(timeout_ms=POLL_MS).values() for message in messages]
-            for message in sorted(batch, key=lambda m: (m.timestamp, m.partition, m.offset)):
-                if as_json:
-                    hide = topic == "dead-letters" and not show_payload
-                    typer.echo(orjson.dumps(as_object(message, hide_value=hide)))
-                else:
-                    typer.echo(as_text(topic, message, datetime.now(UTC)))
-                printed += 1
-                if printed == most:
-                    return
-            if batch:
-                quiet_since = time.monotonic()
+        with opened(bootstrap(settings), full_name(settings, topic), POLL_MS) as (consumer, partitions):
+            (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*partitions)
+            quiet_since = time.monotonic()
+            while until_idle is None or time.monotonic() - quiet_since < until_idle:
+                batch = [message for messages in consumer.poll(timeout_ms=POLL_MS).values() for message in messages]
+                for message in sorted(batch, key=lambda m: (m.timestamp, m.partition, m.offset)):
+                    if as_json:
+                        hide = topic == "dead-letters" and not show_payload
+                        typer.echo(orjson.dumps(as_object(message, hide_value=hide)))
+                    else:
+                        typer.echo(as_text(topic, message, datetime.now(UTC)))
+                    printed += 1
+                    if printed == most:
+                        return
+                if batch:
+                    quiet_since = time.monotonic()
     except KeyboardInterrupt:
         return
-    finally:
-        consumer.close()
 
 
 def as_object(message: Any, *, hide_value: bool = False) -> dict[str, Any]:

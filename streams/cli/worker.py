@@ -3,7 +3,6 @@
 import typer
 
 from streams.cli import load_settings
-from streams.errors import BreachwatchError
 
 
 def command(
@@ -18,13 +17,7 @@ def command(
     from streams.logs import configure_logging
 
     settings = load_settings()
-    problems = admin.check(settings)
-    if problems:
-        raise BreachwatchError(
-            "the worker does not start:\n"
-            + "\n".join(str(problem) for problem in problems)
-            + "\nsee `breachwatch topics plan`, then `breachwatch topics apply`"
-        )
+    admin.require(settings, "worker")
     configure_logging()
     metrics.serve(settings.metrics_port)
     app = create_app(settings, name)

@@ -183,6 +183,17 @@ def check(settings: Settings) -> list[Problem]:
         return problems(specs, _existing(admin, specs), _auto_creating_brokers(admin))
 
 
+def require(settings: Settings, process: str) -> None:
+    """Return when nothing keeps the process (`worker`, `gate`) from starting; else BreachwatchError says what."""
+    found = check(settings)
+    if found:
+        raise BreachwatchError(
+            f"the {process} does not start:\n"
+            + "\n".join(str(problem) for problem in found)
+            + "\nsee `breachwatch topics plan`, then `breachwatch topics apply`"
+        )
+
+
 def render(plan: Plan) -> str:
     """The plan as text: a line a topic that needs something, and the way to migrate where one is refused."""
     lines = []

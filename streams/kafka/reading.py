@@ -1,7 +1,8 @@
-"""Reading a whole topic once, for commands: no group, from the beginning to what was its end when asked."""
+"""Reading topics for commands: no group, so that nothing is committed and nobody else's reading is disturbed."""
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
@@ -12,10 +13,12 @@ from streams.kafka.client import connect
 READ_TIMEOUT_S = 60.0
 
 
-def read_all(bootstrap_servers: str, topic: str, timeout_s: float = READ_TIMEOUT_S) -> Iterator[Any]:
-    """Each message of `topic` (its full name), partition after partition, up to the ends at the start.
+@contextmanager
+def opened(bootstrap_servers: str, topic: str, fetch_wait_ms: int) -> Iterator[tuple[Any, list[TopicPartition]]]:
+    """A consumer of every partition of `topic` (its full name), not yet placed, and those partitions.
 
-    Raises BreachwatchError when no broker answers, the topic is missing, or a read stalls for `timeout_s`.
+    `fetch_wait_ms` is how long a broker may hold a fetch that finds nothing. Raises BreachwatchError when no
+    broker answers or the topic is missing.
     """
     with connect(bootstrap_servers):
         pass
@@ -24,14 +27,25 @@ def read_all(bootstrap_servers: str, topic: str, timeout_s: float = READ_TIMEOUT
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=fetch_wait_ms,
     )
     try:
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:
-            raise BreachwatchError(f"there is no topic {topic}: see `breachwatch topics check`")
+            raise BreachwatchError(f"{topic} is not in the cluster: see `breachwatch topics plan`")
         partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)
+        yield consumer, partitions
+    finally:
+        consumer.close()
+
+
+def read_all(bootstrap_servers: str, topic: str, timeout_s: float = READ_TIMEOUT_S) -> Iterator[Any]:
+    """Each message of `topic` (its full name), partition after partition, up to the ends at the start.
+
+    Raises BreachwatchError when no broker answers, the topic is missing, or a read stalls for `timeout_s`.
+    """
+    with opened(bootstrap_servers, topic, fetch_wait_ms=100) as (consumer, partitions):
         consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
         left = {partition for partition in partitions if consumer.position(partition) < ends[partition]}
@@ -43,5 +57,3 @@ def read_all(bootstrap_servers: str, topic: str, timeout_s: float = READ_TIMEOUT
             left = {partition for partition in left if consumer.position(partition) < ends[partition]}
             if time.monotonic() > deadline:
                 raise BreachwatchError(f"reading {topic} stalled for {timeout_s:g} s")
-    finally:
-        consumer.close()

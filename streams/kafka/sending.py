@@ -9,10 +9,9 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from streams.errors import BreachwatchError
 from streams.kafka.client import connect
+from streams.kafka.topics import MAX_REQUEST_BYTES
 
 SEND_TIMEOUT_S = 60.0
-# Above the largest message that any topic takes: too large a one is then the broker's answer, not a guess.
-MAX_REQUEST_BYTES = 2_500_000
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ DEFAULT_MESSAGE_BYTES = 1_048_588
 LARGE_MESSAGE_BYTES = 1_500_000
 # A dead letter is the original bytes of an inbound message and our headers.
 DEAD_LETTER_BYTES = 2_000_000
+# What a client of ours sends or fetches at most: above every topic's bound, with an event's routing around it, so
+# that too large a message is the broker's answer.
+MAX_REQUEST_BYTES = 2_500_000
 # Longer than the longest rebuild of an index or a table: a reader that starts at the beginning of the log
 # must still meet the tombstone of what it read, or it keeps what was deleted.
 TOMBSTONE_MS = 7 * DAY_MS
