@@ -2,16 +2,15 @@
 
 It polls `anpr-reads` in batches, looks each plate up in the identifier index, forwards matches and look-alikes
 unchanged, and counts and forgets the rest. Offsets are committed only after Kafka has acknowledged what was
-forwarded, and trail by the look-back: an order published at the same moment as a read has its identifiers a
-little later than the read, so reads on no order are remembered for that long, and a crash reads them again.
+forwarded, and trail by the look-back: an order published at the same moment as a read has its identifiers later than
+the read, once workers have got to it. So reads on no order are remembered until then, and a crash reads them again.
 """
 
 import asyncio
 import contextlib
 import signal
 import time
-from collections import deque
-from dataclasses import dataclass, field
+from collections import defaultdict, deque
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,12 +20,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 
 from schemas.inbound import BadMessageError, decode
 from schemas.orders import IdentifierKind, IdentifierRecord
+from schemas.tasks import Alert
 from streams import dead_letters, metrics
-from streams.core.plates import skeleton
+from streams.core.effects import cause_id
+from streams.core.plates import readings, skeleton
 from streams.dead_letters import Origin
 from streams.identifiers import IndexReader
 from streams.kafka.admin import bootstrap
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
+from streams.progress import WorkerProgress
 from streams.settings import Settings
 
 log = structlog.get_logger()
@@ -44,51 +46,72 @@ def plate_of(value: bytes | None) -> str | None:
         return None
 
 
-@dataclass
 class LookBack:
-    """Reads on no order, of the last `seconds`, by what their plates look like; and where each partition may
-    be committed to."""
+    """Reads on no order that an order may still come for, by what their plates look like.
 
-    seconds: float
-    _reads: deque[tuple[float, str, TopicPartition, int, bytes]] = field(default_factory=deque)
-    _by_skeleton: dict[str, list[tuple[TopicPartition, int, bytes]]] = field(default_factory=dict)
-    _position: dict[TopicPartition, int] = field(default_factory=dict)
+    A read is remembered until every order that was in the log `seconds` after it is known here, but never more
+    reads than `most`. Where each partition may be committed to follows from what is remembered.
+    """
+
+    def __init__(self, seconds: float, most: int) -> None:
+        self._seconds, self._most = seconds, most
+        self._reads: deque[tuple[float, str, TopicPartition]] = deque()
+        self._by_skeleton: defaultdict[str, deque[Any]] = defaultdict(deque)
+        self._offsets: defaultdict[TopicPartition, deque[int]] = defaultdict(deque)
+        self._position: dict[TopicPartition, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._reads)
 
     def seen(self, partition: TopicPartition, next_offset: int) -> None:
         self._position[partition] = next_offset
 
-    def remember(self, now: float, plate: str, partition: TopicPartition, offset: int, value: bytes) -> None:
+    def remember(self, now: float, plate: str, partition: TopicPartition, message: Any) -> None:
+        """Keep a read's message, judged at `now` (monotonic seconds)."""
         key = skeleton(plate)
-        self._reads.append((now, key, partition, offset, value))
-        self._by_skeleton.setdefault(key, []).append((partition, offset, value))
+        self._reads.append((now, key, partition))
+        self._by_skeleton[key].append(message)
+        self._offsets[partition].append(message.offset)
 
-    def recall(self, plate: str) -> list[tuple[TopicPartition, int, bytes]]:
-        """The remembered reads that a newly known plate may concern."""
-        return self._by_skeleton.get(skeleton(plate), [])
+    def recall(self, plate: str) -> list[Any]:
+        """The messages of the remembered reads that a newly known plate may concern."""
+        return [message for read in readings(plate) for message in self._by_skeleton.get(read, ())]
 
-    def forget(self, now: float) -> None:
-        while self._reads and now - self._reads[0][0] > self.seconds:
-            _, key, *_ = self._reads.popleft()
-            reads = self._by_skeleton[key]
-            reads.pop(0)
-            if not reads:
-                del self._by_skeleton[key]
+    def forget(self, known_until: float) -> int:
+        """Forget what is settled; returns how many had to go before they were, since there are too many."""
+        while self._reads and self._reads[0][0] + self._seconds <= known_until:
+            self._pop()
+        too_many = max(0, len(self._reads) - self._most)
+        for _ in range(too_many):
+            self._pop()
+        return too_many
+
+    def _pop(self) -> None:
+        _, key, partition = self._reads.popleft()
+        self._offsets[partition].popleft()
+        self._by_skeleton[key].popleft()
+        if not self._by_skeleton[key]:
+            del self._by_skeleton[key]
 
     def committable(self) -> dict[TopicPartition, int]:
         """For each partition the offset below which no read is remembered any more."""
-        offsets = dict(self._position)
-        for _, _, partition, offset, _ in self._reads:
-            offsets[partition] = min(offsets.get(partition, offset), offset)
-        return offsets
+        return {
+            partition: self._offsets[partition][0] if self._offsets[partition] else position
+            for partition, position in self._position.items()
+        }
 
     def drop(self, partitions: set[TopicPartition]) -> None:
         """Forget partitions that belong to another gate now."""
-        self._reads = deque(read for read in self._reads if read[2] not in partitions)
-        self._by_skeleton = {}
-        for _, key, partition, offset, value in self._reads:
-            self._by_skeleton.setdefault(key, []).append((partition, offset, value))
+        kept = deque(read for read in self._reads if read[2] not in partitions)
+        gone = {tp.partition for tp in partitions}
+        for key, messages in list(self._by_skeleton.items()):
+            self._by_skeleton[key] = deque(m for m in messages if m.partition not in gone)
+            if not self._by_skeleton[key]:
+                del self._by_skeleton[key]
+        self._reads = kept
         for partition in partitions:
             self._position.pop(partition, None)
+            self._offsets.pop(partition, None)
 
 
 class Gate(ConsumerRebalanceListener):
@@ -100,8 +123,11 @@ class Gate(ConsumerRebalanceListener):
         self._topic = full_name(settings, TOPIC)
         self._sightings = full_name(settings, "sightings")
         self._reader = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
-        self._look_back = LookBack(settings.gate_lookback_s)
+        self._progress = WorkerProgress(settings, servers, self._reader)
+        self._look_back = LookBack(settings.gate_lookback_s, settings.gate_lookback_reads)
         self._late_plates: list[str] = []
+        self._told: str | None = None
+        """The hour of the last alert of an overrun."""
         self._stopping = asyncio.Event()
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=servers,
@@ -138,6 +164,8 @@ class Gate(ConsumerRebalanceListener):
             stack.push_async_callback(self._producer.stop)
             await self._reader.start()
             stack.push_async_callback(self._reader.stop)
+            await self._progress.start()
+            stack.push_async_callback(self._progress.stop)
             await self._consumer.start()
             stack.push_async_callback(self._consumer.stop)
             self._consumer.subscribe([self._topic], listener=self)
@@ -148,12 +176,37 @@ class Gate(ConsumerRebalanceListener):
                 sends = await self._judge(batches)
                 sends += await self._judge_late()
                 await asyncio.gather(*sends)
+                await self._forget()
                 now = time.monotonic()
-                self._look_back.forget(now)
                 if now - committed >= self._settings.commit_interval_s:
                     await self._commit()
                     committed = now
             await self._commit()
+
+    async def _forget(self) -> None:
+        assert self._progress.task is not None
+        if self._progress.task.done():
+            raise RuntimeError("the workers' progress is not followed any more") from self._progress.task.exception()
+        too_early = self._look_back.forget(self._progress.known_until)
+        if not too_early:
+            return
+        metrics.READS.labels("forgotten_early").inc(too_early)
+        hour = f"{datetime.now(UTC):%Y-%m-%dT%H}"
+        if hour == self._told:
+            return
+        self._told = hour
+        log.error("look_back_overrun", forgotten=too_early, remembered=len(self._look_back))
+        overrun = Alert(
+            alert_id=cause_id("alert", "look_back_overrun", hour),
+            kind="look_back_overrun",
+            severity="high",
+            at=datetime.now(UTC),
+            text="workers are so far behind that plate reads are passed over before the orders of their time are "
+            "known: a sighting on a new order may be missed; the reads stay in anpr-reads until they expire",
+        )
+        alerts = full_name(self._settings, "alerts")
+        value = overrun.model_dump_json().encode()
+        await self._producer.send_and_wait(alerts, value, key=overrun.alert_id.encode())
 
     async def _commit(self) -> None:
         assigned = self._consumer.assignment()
@@ -175,7 +228,7 @@ class Gate(ConsumerRebalanceListener):
             for message in messages:
                 plate = plate_of(message.value)
                 if plate is not None and not self._reader.index.knows_plate(plate):
-                    self._look_back.remember(now, plate, partition, message.offset, message.value)
+                    self._look_back.remember(now, plate, partition, message)
                     passed += 1
                     continue
                 error = _fault_of(message.value, self._settings.max_message_bytes)
@@ -183,7 +236,7 @@ class Gate(ConsumerRebalanceListener):
                     sends += await self._dead_letter(message, error)
                 else:
                     matched += 1
-                    sends.append(await self._forward(message.value, message.headers))
+                    sends.append(await self._forward(message))
             self._look_back.seen(partition, messages[-1].offset + 1)
         metrics.READS.labels("passed").inc(passed)
         metrics.READS.labels("forwarded").inc(matched)
@@ -193,16 +246,16 @@ class Gate(ConsumerRebalanceListener):
         """Reads that were on no order when they were judged, and are on one now."""
         plates, self._late_plates = self._late_plates, []
         sends = [
-            await self._forward(value)
+            await self._forward(message)
             for plate in plates
-            for _, _, value in self._look_back.recall(plate)
-            if _fault_of(value, self._settings.max_message_bytes) is None
+            for message in self._look_back.recall(plate)
+            if _fault_of(message.value, self._settings.max_message_bytes) is None
         ]
         metrics.READS.labels("forwarded_late").inc(len(sends))
         return sends
 
-    async def _forward(self, value: bytes, headers: Any = ()) -> Any:
-        return await self._producer.send(self._sightings, value, key=None, headers=list(headers))
+    async def _forward(self, message: Any) -> Any:
+        return await self._producer.send(self._sightings, message.value, key=None, headers=list(message.headers))
 
     async def _dead_letter(self, message, error: BadMessageError) -> list[Any]:  # type: ignore[no-untyped-def]
         appended_at = datetime.fromtimestamp(message.timestamp / 1000, tz=UTC)

@@ -66,7 +66,12 @@ class Settings(BaseSettings):
     gate_lookback_s: float = Field(
         default=30.0,
         ge=0,
-        description="seconds the gate remembers reads on no order, for an order published at the same moment",
+        description="seconds after a plate read within which an order that is published still finds it",
+    )
+    gate_lookback_reads: int = Field(
+        default=500_000,
+        gt=0,
+        description="reads on no order remembered at most (some 0.7 KB each), however far behind workers are",
     )
     gate_batch: int = Field(default=5000, gt=0, description="reads taken from the broker at a time")
     max_message_bytes: int = Field(

@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime
 
 from schemas.orders import IdentifierKind, IdentifierRecord, Role
-from streams.core.plates import canonical, dropped, skeleton
+from streams.core.plates import canonical, readings, skeleton
 from streams.core.resolve import EXERCISE
 
 
@@ -23,7 +23,7 @@ class IdentifierIndex:
         value = _spelt(record.kind, record.value)
         self._records[(record.kind, value)][(record.subject_id, record.order_id, record.role)] = record
         if record.kind is IdentifierKind.PLATE:
-            for read in (skeleton(value), *dropped(skeleton(value))):
+            for read in readings(value):
                 self._skeletons[read].add(value)
 
     def knows_plate(self, vrm: str) -> bool:

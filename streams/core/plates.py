@@ -50,3 +50,8 @@ def dropped(plate: str) -> set[str]:
     """The plate with each character missing in turn: what a read that lost one looks like."""
     shorter = {plate[:index] + plate[index + 1 :] for index in range(len(plate))}
     return {read for read in shorter if len(read) >= MIN_PARTIAL}
+
+
+def readings(vrm: str) -> set[str]:
+    """The skeletons of what a camera may make of the plate: characters confused, or one lost."""
+    return {skeleton(vrm), *dropped(skeleton(vrm))}

@@ -4,11 +4,15 @@ The two go through different topics, partitions and processes, so nothing but th
 at the index, hold what nobody is known for, look back at the gate) can bring them together.
 """
 
+import time
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 
 import pytest
-from harness import Event, Fact, Pipeline, ago, order, plate_read, report, tag_fix
+from harness import Event, Fact, Pipeline, ago, order, plate_read, quick, report, running, tag_fix
+
+from streams.settings import Settings
 
 PAIRS = 8
 """Each meeting is a race, so it is run more than once."""
@@ -60,3 +64,20 @@ def test_order_and_evidence_at_the_same_moment(pipeline: Pipeline, against, orde
         send.get(30)
     subjects = [fact.subject for fact in expected]
     pipeline.until_facts(expected, *subjects)
+
+
+def test_a_read_waits_for_workers_that_come_long_after_it(pipeline_settings: Settings, tmp_path: Path) -> None:
+    """No worker runs for several look-backs after a read and its order: the gate remembers the read all the same."""
+    settings = quick(pipeline_settings, gate_lookback_s=0.5)
+    with running(settings, tmp_path / "logs") as late:
+        late.gate()
+        late.ready(workers=0, gates=1)
+        read_at = ago(1)
+        late.publish("anpr-reads", plate_read("AB12CDE", read_at))
+        late.publish("orders", order("L1", plate="AB12CDE"))
+        published = time.monotonic()
+        late.until(lambda: time.monotonic() > published + 4 * settings.gate_lookback_s, "several look-backs are over")
+        late.worker()
+        late.until_facts({Fact("L1", "O-L1", "T1", "vehicle", read_at, None)})
+        for process in late.processes:
+            process.stop()
