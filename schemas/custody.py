@@ -10,6 +10,10 @@ class CustodyEventData(Model):
     state: Literal["arrested", "detained", "bailed", "released", "recalled", "escaped"]
     custody_ref: Text | None = None
     place: Text | None = None
+    disposal: (
+        Literal["charged", "under_investigation", "no_further_action", "cautioned", "remanded", "recalled"] | None
+    ) = None
+    """Of a release: how the matter that the subject was arrested for was dealt with; None: it does not say."""
 
 
 class CustodyEvent(Event):

@@ -8,10 +8,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from schemas.base import SCHEMA_VERSION, Event
 from schemas.custody import CustodyEvent
-from schemas.orders import Order, OrderEnded, OrderServed, OrderStayed, RequirementMet
+from schemas.orders import IdentityCorrected, Order, OrderEnded, OrderServed, OrderStayed, RequirementMet
 from schemas.reports import BreachReport, Retraction, SourceHeartbeat
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
-from schemas.tasks import TaskUpdate
+from schemas.updates import TaskUpdate
 
 AnyEvent = Annotated[
     Order
@@ -19,6 +19,7 @@ AnyEvent = Annotated[
     | OrderEnded
     | OrderStayed
     | RequirementMet
+    | IdentityCorrected
     | BreachReport
     | Retraction
     | SourceHeartbeat
@@ -33,7 +34,7 @@ AnyEvent = Annotated[
 ]
 
 TOPIC_EVENTS: dict[str, tuple[type[Event], ...]] = {
-    "orders": (Order, OrderServed, OrderEnded, OrderStayed, RequirementMet, Retraction),
+    "orders": (Order, OrderServed, OrderEnded, OrderStayed, RequirementMet, IdentityCorrected, Retraction),
     "breach-reports": (BreachReport, Retraction),
     "sightings": (PlateRead, TagFix, OfficerSighting, FaceMatch, Adjudication, Retraction),
     "anpr-reads": (PlateRead,),

@@ -41,6 +41,8 @@ class IdentifierKind(StrEnum):
     TAG = "tag"
     PHONE = "phone"
     FACE = "face"
+    INCIDENT = "incident"
+    """The number of an incident in a force's dispatch system, linked to a task of the subject."""
 
 
 class Role(StrEnum):
@@ -69,6 +71,29 @@ class Respondent(Model):
     date_of_birth: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
 
 
+LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+"""A time of day in Europe/London, HH:MM."""
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class SafeContact(Model):
+    """How a protected person may be reached without danger; never a number or an address."""
+
+    means: Annotated[
+        list[Literal["phone", "text", "email", "in_person", "through_officer", "through_advocate"]],
+        Field(min_length=1, max_length=6),
+    ]
+    start: LocalTime | None = None
+    until: LocalTime | None = None
+    """Only between these times, where they are given."""
+    days: Annotated[list[Weekday], Field(max_length=7)] = []
+    by: Text | None = None
+    """Who speaks to them: an officer's or an advocate's role or reference."""
+    held_at: Text | None = None
+    """Where the number or address is held, as a reference."""
+    never: Annotated[list[Literal["voicemail", "text", "email", "post", "home_visit", "marked_car"]], Field()] = []
+
+
 class ProtectedPerson(Model):
     """Whom the order protects: the victim, and children or family named with them."""
 
@@ -76,6 +101,7 @@ class ProtectedPerson(Model):
     relation: Literal["victim", "child", "family", "other"] = "victim"
     name: Text | None = None
     address: Text | None = None
+    safe_contact: SafeContact | None = None
 
 
 class CarveOut(Model):
@@ -147,11 +173,6 @@ class OtherTerm(TermBase):
     kind: Literal["other"]
     text: Narrative
     protects: list[Identity] = []
-
-
-LocalTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-"""A time of day in Europe/London, HH:MM."""
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Curfew(TermBase):
@@ -265,6 +286,8 @@ class OrderData(Model):
     certified_copy: Text | None = None
     replaces: Identity | None = None
     """The interim order that this full order determines (SPA 2019 s5)."""
+    missing: Annotated[list[Text], Field(max_length=30)] = []
+    """What could not be stated when it was entered by hand, from a paper copy; a later version states it."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "OrderData":
@@ -344,6 +367,33 @@ class OrderEnded(Event):
     data: OrderEndedData
 
 
+class IdentityCorrectedData(Model):
+    """Two subjects are one (`merged`), or what is held as one subject is two (`split`)."""
+
+    how: Literal["merged", "split"]
+    subject_id: Identity
+    """Merged: who is no longer a subject of their own. Split: whose record holds what belongs to the other."""
+    other_subject_id: Identity
+    """Merged: who they are. Split: whose the orders named in `order_ids` are."""
+    order_ids: Annotated[list[Identity], Field(max_length=50)] = []
+    reason: Text
+
+    @model_validator(mode="after")
+    def _two_people(self) -> "IdentityCorrectedData":
+        if self.subject_id == self.other_subject_id:
+            raise ValueError("subject_id and other_subject_id are the same")
+        if (self.how == "split") != bool(self.order_ids):
+            raise ValueError("a split names the orders that are the other's, a merger names none")
+        return self
+
+
+class IdentityCorrected(Event):
+    """A records system found that it had taken two people for one, or one for two. Topic `orders`."""
+
+    type: Literal["identity_corrected"]
+    data: IdentityCorrectedData
+
+
 class IdentifierRecord(Model):
     """One row of the `identifiers` topic: a value that names a subject, under an order, for a period.
 
@@ -356,5 +406,6 @@ class IdentifierRecord(Model):
     role: Role
     person_id: Identity | None = None
     order_id: Identity
+    """Of an incident: the task's id."""
     valid_from: Instant | None = None
     valid_to: Instant | None = None

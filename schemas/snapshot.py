@@ -12,13 +12,17 @@ from pydantic import BaseModel
 from schemas.inbound import EVENT_TYPES
 from schemas.internal import DeadLetterHeaders, SubjectEvent
 from schemas.orders import IdentifierRecord
+from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, AuditEntry
+from schemas.updates import TaskAnswer
 
 PATH = Path(__file__).with_name("snapshot.json")
 OUTPUTS: tuple[type[BaseModel], ...] = (
     SubjectEvent,
     IdentifierRecord,
     ArrestTask,
+    SafeguardingTask,
+    TaskAnswer,
     Alert,
     AuditEntry,
     DeadLetterHeaders,

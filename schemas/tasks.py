@@ -1,11 +1,11 @@
-"""What comes out: arrest tasks with their breaches, alerts, audit entries; and what dashboards send back."""
+"""What comes out: arrest tasks with their breaches, alerts, audit entries."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Event, Identity, Instant, Model, Position, Text
+from schemas.base import Identity, Instant, Model, Position
 
 
 class TaskState(StrEnum):
@@ -13,9 +13,48 @@ class TaskState(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     ASSIGNED = "assigned"
     EN_ROUTE = "en_route"
+    ATTEMPTED = "attempted"
+    """Somebody went and did not find the subject: the search goes on."""
     ARRESTED = "arrested"
     CLOSED = "closed"
     MERGED = "merged"
+    """The subject turned out to be another one whom we know: that one's task goes on."""
+    WITHDRAWAL_RECOMMENDED = "withdrawal_recommended"
+    """No breach stands any more; a person decides whether the task is withdrawn."""
+    WITHDRAWN = "withdrawn"
+
+
+class Outcome(StrEnum):
+    """How a task ended: what closing it needs."""
+
+    CHARGED = "charged"
+    DEALT_WITH_IN_CUSTODY = "dealt_with_in_custody"
+    """Arrested, and no charge yet or none at all: bailed, under investigation, no further action."""
+    INTERVIEWED = "interviewed"
+    """Came in of their own will (PACE 1984 s29)."""
+    NO_OFFENCE = "no_offence"
+    WRONG_PERSON = "wrong_person"
+    NO_TRACE = "no_trace"
+    TRANSFERRED = "transferred"
+    """Another force or agency has taken it over."""
+    DECEASED = "deceased"
+
+
+class TaskChange(StrEnum):
+    """What a revision of a task is about, so that a board can tell a correction from a new breach; least first."""
+
+    DETAILS = "details"
+    """A position, a note, proof of service: nothing that calls for anybody."""
+    MOVED = "moved"
+    """A person or custody moved it."""
+    CORRECTION = "correction"
+    """What was said of its breaches no longer holds, or holds otherwise."""
+    ESCALATED = "escalated"
+    BREACH = "breach"
+    """A further breach, or one that is now more certain."""
+    OPENED = "opened"
+    WANTED_AGAIN = "wanted_again"
+    """The subject is out of custody, and the task was not closed."""
 
 
 class Certainty(StrEnum):
@@ -109,6 +148,8 @@ class ArrestTask(Model):
 
     task_id: Identity
     revision: int
+    change: TaskChange
+    """The gravest of what this revision is about."""
     subject_id: Identity
     subject_name: str | None
     state: TaskState
@@ -129,7 +170,15 @@ class ArrestTask(Model):
     """After an arrest under a power that has a court clock: by when the subject must be before a court."""
     flags: list[str]
     assigned_to: str | None = None
-    outcome: str | None = None
+    acknowledged_by: str | None = None
+    escalated_to: str | None = None
+    """The highest that has been told that nobody acts; None once somebody does."""
+    next_escalation_at: Instant | None = None
+    incidents: list[str] = []
+    """Numbers that the forces' dispatch systems know it by."""
+    merged_into: str | None = None
+    """The subject whose task goes on in its place."""
+    outcome: Outcome | None = None
     exercise: bool
     policy_version: str
     history: list[HistoryEntry]
@@ -148,6 +197,10 @@ class Alert(Model):
     task_id: str | None = None
     breach_id: str | None = None
     event_id: str | None = None
+    to: Literal["controller", "supervisor", "duty_inspector", "neighbouring_force", "safeguarding"] | None = None
+    """Who must act on it; None: whoever watches."""
+    forces: list[str] = []
+    """Whose: the owning force, those where the events were, and a neighbour that is asked to help."""
     exercise: bool = False
     traceparent: str | None = None
 
@@ -174,21 +227,3 @@ class AuditEntry(Model):
     previous_hash: str | None = None
     entry_hash: str | None = None
     """SHA-256 over the entry without this field; the next entry of the chain repeats it."""
-
-
-class TaskUpdateData(Model):
-    task_id: Identity
-    subject_id: Identity
-    action: Literal["acknowledge", "assign", "en_route", "arrested", "close", "note_wishes"]
-    actor: Text
-    role: Literal["controller", "supervisor", "officer"]
-    assignee: Text | None = None
-    outcome: Text | None = None
-    reason: Text | None = None
-
-
-class TaskUpdate(Event):
-    """A dashboard moves a task. Topic `task-updates`."""
-
-    type: Literal["task_update"]
-    data: TaskUpdateData

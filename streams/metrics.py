@@ -21,6 +21,9 @@ ROW_BYTES = Histogram(
 INDEX_IDENTIFIERS = Gauge("breachwatch_index_identifiers", "Identifiers in this process's index")
 INDEX_FRESH = Gauge("breachwatch_index_fresh", "1 while the index is confirmed fresh, 0 while events wait for it")
 HELD = Gauge("breachwatch_unresolved_events", "Events held because they name nobody an order is known for")
+SUPPRESSED = Counter(
+    "breachwatch_suppressed_alerts", "Low alerts held back within the hour, by kind; the audit lists them.", ["kind"]
+)
 
 
 def serve(port: int) -> None:

@@ -26,14 +26,16 @@ from schemas.orders import (
     Role,
 )
 from schemas.reports import BreachReport, Retraction
+from schemas.safeguarding import SafeguardingTask
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
-from schemas.tasks import Alert, ArrestTask, AuditEntry, TaskUpdate
+from schemas.tasks import Alert, ArrestTask, AuditEntry
+from schemas.updates import TaskAnswer, TaskUpdate
 from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
 from streams.core.state import ROW_LIMIT_BYTES, BreachFact, SubjectState, TaskRow, dump
-from streams.core.tasks import LIVE
+from streams.core.transitions import LIVE
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 MADE = NOW - timedelta(days=30)
@@ -242,11 +244,11 @@ def retraction(*ids: str, at: datetime = NOW, reason: str = "sent in error") -> 
     return event(Retraction, {"retracts": list(ids), "subject_id": SUBJECT, "reason": reason}, at)
 
 
-def custody(state: str, at: datetime) -> CustodyEvent:
-    return event(CustodyEvent, {"subject_id": SUBJECT, "state": state}, at)
+def custody(state: str, at: datetime, **more: Any) -> CustodyEvent:
+    return event(CustodyEvent, {"subject_id": SUBJECT, "state": state, **more}, at)
 
 
-def update(task_id: str, action: str, at: datetime, role: str = "controller", **more: Any) -> TaskUpdate:
+def update(task_id: str | None, action: str, at: datetime, role: str = "controller", **more: Any) -> TaskUpdate:
     data = {"task_id": task_id, "subject_id": SUBJECT, "action": action, "actor": "op-1", "role": role, **more}
     return event(TaskUpdate, data, at)
 
@@ -345,6 +347,15 @@ class Subject:
     @property
     def audits(self) -> list[AuditEntry]:
         return [audit for effects in self.effects for audit in effects.audits]
+
+    @property
+    def answers(self) -> list[TaskAnswer]:
+        return [answer for effects in self.effects for answer in effects.answers]
+
+    @property
+    def safeguarding(self) -> dict[str, SafeguardingTask]:
+        """The newest snapshot of each, as a compacted topic would hold it."""
+        return {task.safeguarding_id: task for effects in self.effects for task in effects.safeguarding}
 
     @property
     def identifiers(self) -> list[IdentifierRecord]:

@@ -13,11 +13,13 @@ from builders import NOW, POLICY, SUBJECT, order
 from schemas.base import Event
 from schemas.inbound import TOPIC_EVENTS
 from schemas.orders import Order
+from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, AuditEntry, Breach
+from schemas.updates import TaskAnswer
 from streams.core.policy import Policy
 from streams.core.rehearsal import Rehearsal
 from streams.core.state import SubjectState
-from streams.core.tasks import LIVE
+from streams.core.transitions import LIVE
 
 IDENTIFIERS: list[dict[str, Any]] = [
     {"kind": "tag", "value": "tag-1"},
@@ -81,6 +83,17 @@ class World:
     def task(self) -> ArrestTask:
         """The one task that there is."""
         (task,) = self.tasks
+        return task
+
+    @property
+    def answer(self) -> TaskAnswer:
+        """The newest answer to an update."""
+        return self.pipeline.answers[-1]
+
+    @property
+    def safeguarding(self) -> SafeguardingTask:
+        """The one safeguarding task that there is."""
+        (task,) = self.pipeline.safeguarding.values()
         return task
 
     @property

@@ -46,20 +46,25 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
     """Register the agent of `subject-events` over the two tables."""
     events = app.raw_topic("subject-events")
     letters = app.raw_topic("dead-letters")
-    outputs = {name: app.raw_topic(name) for name in ("identifiers", "audit", "alerts", "arrest-tasks")}
+    names = ("identifiers", "arrest-tasks", "alerts", "safeguarding-tasks", "task-answers", "audit")
+    outputs = {name: app.raw_topic(name) for name in names}
 
     async def send(effects: Effects) -> None:
         for record in effects.identifiers:
             await outputs["identifiers"].send(key=identifier_key(record), value=record.model_dump_json().encode())
+        for forward in effects.forwards:
+            await events.send(key=forward.subject_id.encode(), value=forward.model_dump_json().encode())
         for name, key, models in (
-            ("audit", "subject_id", effects.audits),
-            ("alerts", "alert_id", effects.alerts),
             ("arrest-tasks", "task_id", effects.tasks),
+            ("alerts", "alert_id", effects.alerts),
+            ("safeguarding-tasks", "safeguarding_id", effects.safeguarding),
+            ("task-answers", "task_id", effects.answers),
+            ("audit", "subject_id", effects.audits),
         ):
             for model in models:
                 trace = getattr(model, "traceparent", None)
                 await outputs[name].send(
-                    key=str(getattr(model, key)).encode(),
+                    key=str(getattr(model, key) or getattr(model, "event_id", "")).encode(),
                     value=model.model_dump_json().encode(),
                     headers={"traceparent": trace.encode()} if trace else None,
                 )
@@ -100,6 +105,8 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
         due = None if state.wake_at is None else state.wake_at.timestamp()
         alarms.set(subject.encode(), due, not_before=appended_at.timestamp() + RETRY_S)
         await send(effects)
+        for kind in effects.suppressed:
+            metrics.SUPPRESSED.labels(kind).inc()
         if effects:
             metrics.EVENT_SECONDS.observe(max(0.0, time.time() - incoming.routing.appended_at.timestamp()))
         if effects.commit_now:

@@ -13,8 +13,8 @@ from schemas.internal import DeadlineDue, SubjectEvent
 from schemas.orders import Order, OrderEnded, OrderServed, OrderStayed, RequirementMet, Role
 from schemas.reports import BreachReport, Retraction
 from schemas.sightings import Adjudication, TagFix
-from schemas.tasks import TaskUpdate
-from streams.core import deadlines, on_evidence, on_orders, on_tasks
+from schemas.updates import TaskUpdate
+from streams.core import deadlines, on_evidence, on_orders, on_tasks, safeguarding
 from streams.core.draft import Draft
 from streams.core.effects import Effects
 from streams.core.policy import Policy
@@ -52,6 +52,8 @@ def decide(
     state.revision += 1
     if draft.event.event_id in state.known:
         draft.quietly("duplicate", "this event id was already applied; it changes nothing")
+        if isinstance(draft.event, TaskUpdate):
+            on_tasks.repeated(draft, draft.event)
     elif state.retracted and short_id(draft.event.event_id) in state.retracted:
         draft.audit("retracted", "its source had taken it back before it came")
     elif _claimed(draft.event) > draft.now + timedelta(seconds=policy.limits.future_tolerance_s):
@@ -61,12 +63,17 @@ def decide(
     else:
         _apply(draft)
     for task_id in trim(state, draft.now):
-        draft.touched.discard(task_id)
+        draft.touched.pop(task_id, None)
     for task in state.tasks:
         if task.task_id in draft.touched:
             task.revision += 1
-            task.updated_at = draft.now
+            task.updated_at, task.change = draft.now, draft.touched[task.task_id]
             draft.effects.tasks.append(snapshot(task, state, records, policy))
+    for row in state.safeguarding:
+        if row.safeguarding_id in draft.touched:
+            row.revision += 1
+            row.updated_at = draft.now
+            draft.effects.safeguarding.append(safeguarding.snapshot(row, state, records, policy))
     _remember(draft)
     state.hours = sorted(records.hours)
     state.wake_at = deadlines.next_due(state, records, policy)
@@ -114,12 +121,20 @@ def _again(draft: Draft, entry: OutboxEntry) -> Effects:
     """
     tasks = [task for task in draft.state.tasks if task.task_id in entry.tasks]
     if entry.parts:
-        entry = OutboxEntry.model_validate_json(draft.records.effects(entry.offset, entry.parts))
+        whole = OutboxEntry.model_validate_json(draft.records.effects(entry.offset, entry.parts))
+        entry = whole.model_copy(update={"tasks": entry.tasks, "safeguarding": entry.safeguarding})
     return Effects(
         identifiers=list(entry.identifiers),
         audits=list(entry.audits),
         alerts=list(entry.alerts),
         tasks=[snapshot(task, draft.state, draft.records, draft.policy) for task in tasks],
+        safeguarding=[
+            safeguarding.snapshot(row, draft.state, draft.records, draft.policy)
+            for row in draft.state.safeguarding
+            if row.safeguarding_id in entry.safeguarding
+        ],
+        answers=list(entry.answers),
+        forwards=[SubjectEvent.model_validate_json(raw) for raw in entry.forwards],
     )
 
 
@@ -140,12 +155,21 @@ def _remember(draft: Draft) -> None:
         alerts=effects.alerts,
         audits=effects.audits,
         identifiers=effects.identifiers,
+        answers=effects.answers,
+        forwards=[forward.model_dump_json() for forward in effects.forwards],
         tasks=[task.task_id for task in effects.tasks],
+        safeguarding=[task.safeguarding_id for task in effects.safeguarding],
     )
     raw = entry.model_dump_json(exclude_defaults=True).encode()
     if sum(kept.size for kept in outbox) + len(raw) > MAX_OUTBOX_BYTES:
         parts = draft.records.put_effects(draft.offset, raw)
-        entry = OutboxEntry(offset=entry.offset, event_id=entry.event_id, tasks=entry.tasks, parts=parts)
+        entry = OutboxEntry(
+            offset=entry.offset,
+            event_id=entry.event_id,
+            tasks=entry.tasks,
+            safeguarding=entry.safeguarding,
+            parts=parts,
+        )
     else:
         entry.size = len(raw)
     outbox.append(entry)

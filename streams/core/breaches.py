@@ -1,9 +1,7 @@
 """Breaches on the subject's row: opening, correcting and withdrawing facts, and the task they stand on."""
 
-from datetime import timedelta
-
 from schemas.base import Position
-from schemas.tasks import EvidenceRef, TaskState
+from schemas.tasks import EvidenceRef, TaskChange, TaskState
 from streams.core.draft import Draft
 from streams.core.effects import cause_id
 from streams.core.force import version_at
@@ -11,11 +9,12 @@ from streams.core.judge import Lineage, ReportedBreach, excuses, judge_report, v
 from streams.core.jurisdiction import force_flag, jurisdiction_flag
 from streams.core.kinds import KINDS
 from streams.core.records import Observation
-from streams.core.state import BreachFact, TaskRow, short_id
-from streams.core.tasks import breaches_of, live_task, note, regrade
+from streams.core.safeguarding import notify
+from streams.core.state import BreachFact, TaskRow, Waiting, short_id
+from streams.core.tasks import SYSTEM, change_state, forces_of, live_task, note, regrade, respond_within
+from streams.core.transitions import SEARCHING
 from streams.core.visits import Visit
 
-SYSTEM = "breachwatch"
 CHECK_THE_IMAGE = "look at the image before acting: a plate shows a vehicle, not its driver"
 
 
@@ -110,7 +109,7 @@ def judge_report_breaches(draft: Draft, report: Observation) -> bool:
         elif fact.order_version != found.held.data.version:
             fact.order_version = found.held.data.version
             draft.audit("breach_corrected", "judged on the order version that was in force at its time")
-            draft.touch(fact)
+            draft.touch(fact, TaskChange.CORRECTION)
     for fact in old.values():
         withdraw(draft, fact, "the order as it now stands was not breached by what was reported")
     return bool(wanted)
@@ -161,7 +160,9 @@ def _add(draft: Draft, fact: BreachFact, position: Position | None, force: str |
     fact.task_id = task.task_id
     task.breach_count += 1
     opened = task.breach_count == 1 and task.revision == 0
-    rose = regrade(task, state, draft.records, policy, now)
+    if task.state is TaskState.WITHDRAWAL_RECOMMENDED:
+        change_state(draft, task, "stand_again", "a breach stands again: no withdrawal", SYSTEM)
+    rose = regrade(draft, task)
     what = f"{fact.term_kind.replace('_', ' ')} of order {fact.order_id}: {fact.certainty}"
     note(task, now, f"breach: {what}", SYSTEM, draft.event.event_id)
     draft.audit(
@@ -174,7 +175,8 @@ def _add(draft: Draft, fact: BreachFact, position: Position | None, force: str |
         draft.audit("pattern", f"{len(earlier)} earlier breaches are on record: a new risk assessment is due")
     first = "new task: " if opened else "task upgraded: " if rose else "further breach: "
     alert_breach(draft, fact, "breach", first + what)
-    draft.touch(task)
+    draft.touch(task, TaskChange.OPENED if opened else TaskChange.BREACH)
+    notify(draft, "breach", f"a breach of {fact.term_kind.replace('_', ' ')}: {fact.certainty}", fact.protects)
 
 
 def _task_for(draft: Draft, fact: BreachFact) -> TaskRow:
@@ -191,8 +193,9 @@ def _task_for(draft: Draft, fact: BreachFact) -> TaskRow:
         state=TaskState.OPEN,
         opened_at=now,
         updated_at=now,
-        deadline=now + timedelta(seconds=grade.respond_within_s),
+        deadline=now + respond_within(state, grade, draft.policy),
         grade=grade.name,
+        waiting=Waiting(since=now),
         last_seen_sent_at=now,
         traceparent=draft.routing.traceparent,
     )
@@ -211,8 +214,12 @@ def withdraw(draft: Draft, fact: BreachFact, why: str) -> None:
         return
     task.breach_count -= 1
     note(task, draft.now, f"breach of order {fact.order_id} no longer stands: {why}", SYSTEM, draft.event.event_id)
-    draft.touch(task)
-    rest = "" if breaches_of(state, task) else "; withdrawal of the task is recommended"
+    draft.touch(task, TaskChange.CORRECTION)
+    rest = ""
+    if task.breach_count <= 0 and task.state in SEARCHING:
+        change_state(draft, task, "recommend_withdrawal", f"withdrawal recommended: {why}", SYSTEM)
+        rest = "; withdrawal of the task is recommended, and waits for a person's decision"
+    notify(draft, "correction", f"a breach of {fact.term_kind.replace('_', ' ')} no longer stands", fact.protects)
     draft.alert(
         "correction",
         "medium",
@@ -220,6 +227,8 @@ def withdraw(draft: Draft, fact: BreachFact, why: str) -> None:
         task_id=task.task_id,
         breach_id=fact.breach_id,
         cause=(fact.breach_id, draft.event.event_id),
+        to="controller",
+        forces=forces_of(task, state, draft.records),
     )
 
 
@@ -234,4 +243,6 @@ def alert_breach(draft: Draft, fact: BreachFact, kind: str, text: str) -> None:
         task_id=task.task_id,
         breach_id=fact.breach_id,
         cause=(fact.breach_id,),
+        to="controller",
+        forces=forces_of(task, draft.state, draft.records),
     )

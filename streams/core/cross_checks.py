@@ -43,11 +43,11 @@ def compare_sources(draft: Draft, observation: Observation, fix: Fix) -> None:
             _flag(draft, track, [other.at], flag)
             _flag(draft, observation.track, [observation.at], flag)
             draft.audit("position_conflict", "two sources place the subject too far apart; neither is suppressed")
-            draft.alert_once_an_hour(
+            draft.alert_once(
                 "position_conflict",
                 "high",
                 "two sources contradict each other on where the subject is: check both",
-                "|".join(sorted((track, observation.track))),
+                (*sorted((track, observation.track)), f"{draft.now:%Y-%m-%d}"),
             )
 
 
@@ -57,15 +57,23 @@ def _compare_custody(draft: Draft, observation: Observation) -> None:
     state = draft.state
     if state.custody not in IN_CUSTODY or state.custody_at is None or observation.at <= state.custody_at:
         return
-    if observation.track.startswith("plate:"):
-        draft.quietly("identity_conflict", "recorded as in custody: somebody else may drive the vehicle")
+    if observation.track.startswith("plate:") or observation.track == "face":
+        what = "somebody else may drive the vehicle" if observation.track != "face" else "the face may be another's"
+        draft.quietly("identity_conflict", f"recorded as in custody: {what}")
+        draft.alert_once_an_hour(
+            "identity_conflict",
+            "medium",
+            f"the subject is recorded as in custody, and was seen elsewhere by weak evidence: {what}; check both",
+            observation.track,
+        )
         return
     draft.audit("custody_doubted", "recorded as in custody, and seen elsewhere by strong evidence")
-    draft.alert_once_an_hour(
+    draft.alert_once(
         "verify_custody",
         "critical",
         "the subject is recorded as in custody and was seen elsewhere: verify custody now, at the same grade",
-        "custody",
+        ("custody", state.custody_at.isoformat(), f"{draft.now:%Y-%m-%d}"),
+        to="controller",
     )
 
 

@@ -7,10 +7,11 @@ wake-up that comes twice, or early, changes nothing.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from schemas.orders import Attend, OrderData, SignOn, Surrender
-from schemas.tasks import Certainty, EvidenceRef, TaskState
+from schemas.tasks import Certainty, EvidenceRef
+from streams.core import escalation
 from streams.core.breaches import add_omission
 from streams.core.clocks import LONDON, end_of_day, local, london_day, notify_by, weekday
 from streams.core.cross_checks import IN_CUSTODY
@@ -21,9 +22,10 @@ from streams.core.judge import Lineage
 from streams.core.kinds import KINDS, NotifyFrom
 from streams.core.policy import Policy
 from streams.core.records import Records
+from streams.core.safeguarding import notify
 from streams.core.sightings import track_key
 from streams.core.state import BreachFact, OrderRef, SubjectState, TaskRow
-from streams.core.tasks import live_task, note
+from streams.core.tasks import live_task
 
 NOTIFY = "notify"
 # What was asked on a day is forgotten after this, four times the horizon within which a late record corrects it.
@@ -159,8 +161,8 @@ def next_due(state: SubjectState, records: Records, policy: Policy) -> datetime 
     dues += [due for _, due in _silences(state, records, policy)]
     dues += [when for _, when in _silent_visits(state, policy)]
     task = live_task(state)
-    if task is not None and task.state is TaskState.OPEN and not task.overdue_told:
-        dues.append(task.deadline)
+    dues += escalation.dues(state, policy)
+    dues += _hours_to_list(state)
     if task is not None and (moved := _last_seen_due(state, task, policy)) is not None:
         dues.append(moved)
     return min(dues, default=None)
@@ -212,6 +214,7 @@ def due(draft: Draft) -> None:
             draft.alert(
                 "tag_silent", "high", f"{track.replace(':', ' ')} is silent since {since}", cause=(track, since)
             )
+            notify(draft, "tag_failed", f"the subject's tag is silent since {since}")
     for fact, silent_from in list(_silent_visits(state, policy)):
         visit = state.tracks.get(track_key(Lineage(fact.order_id, fact.term_id or ""), fact.track))
         if silent_from < now and visit is not None and visit.last_in is not None:
@@ -223,18 +226,17 @@ def due(draft: Draft) -> None:
     if task is not None and (moved := _last_seen_due(state, task, policy)) is not None and moved <= now:
         task.last_seen_sent_at = now
         draft.touch(task)
-    if task is not None and task.state is TaskState.OPEN and not task.overdue_told and task.deadline <= now:
-        task.overdue_told = True
-        note(task, now, "overdue: nobody has acknowledged it", "breachwatch", draft.event.event_id)
-        draft.touch(task)
-        draft.audit("overdue", f"not acknowledged by {task.deadline:%Y-%m-%d %H:%M}Z")
-        draft.alert(
-            "overdue",
-            "critical",
-            "an arrest task has not been acknowledged by its deadline: it goes to the supervisor",
-            task_id=task.task_id,
-            cause=(task.task_id, "overdue"),
-        )
+    escalation.due(draft)
+    for held in state.held_back.values():
+        if (held.hour + 1) * 3600 <= now.timestamp():
+            draft.list_held_back(held)
+
+
+def _hours_to_list(state: SubjectState) -> Iterator[datetime]:
+    """The ends of the hours in which low alerts were held back, that nobody has counted yet."""
+    for held in state.held_back.values():
+        if held.count and not held.listed:
+            yield datetime.fromtimestamp((held.hour + 1) * 3600, tz=UTC)
 
 
 def _forget(ref: OrderRef, asked: set[str], now: datetime) -> None:

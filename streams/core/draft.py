@@ -2,19 +2,29 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from schemas.base import Event
 from schemas.internal import Routing, SubjectEvent
-from schemas.tasks import Alert, AuditEntry
+from schemas.tasks import Alert, AuditEntry, TaskChange
 from streams.core.chain import link
 from streams.core.effects import Effects, cause_id
 from streams.core.policy import Policy
 from streams.core.records import Records
-from streams.core.state import BreachFact, SubjectState, TaskRow
+from streams.core.state import (
+    MAX_HELD_BACK,
+    MAX_TOLD,
+    BreachFact,
+    HeldBack,
+    SafeguardingRow,
+    SubjectState,
+    TaskRow,
+    short_id,
+)
 
 Severity = Literal["critical", "high", "medium", "low"]
+Addressee = Literal["controller", "supervisor", "duty_inspector", "neighbouring_force", "safeguarding"]
 
 
 class Draft:
@@ -38,17 +48,19 @@ class Draft:
         self.offset = offset
         self.now = max(appended_at, state.now) if state.now else appended_at
         self.effects = Effects()
-        self.touched: set[str] = set()
-        """Tasks to send again."""
+        self.touched: dict[str, TaskChange] = {}
+        """Arrest tasks to send again, and the gravest that has changed on each; safeguarding tasks too."""
 
     @property
     def event_type(self) -> str:
         return str(getattr(self.event, "type"))  # noqa: B009 - each subclass declares its own literal
 
-    def touch(self, owner: BreachFact | TaskRow) -> None:
+    def touch(self, owner: BreachFact | TaskRow | SafeguardingRow, change: TaskChange = TaskChange.DETAILS) -> None:
         """The task changed, or one of its breaches did."""
-        if owner.task_id is not None:
-            self.touched.add(owner.task_id)
+        owner_id = owner.safeguarding_id if isinstance(owner, SafeguardingRow) else owner.task_id
+        if owner_id is not None:
+            gravest = list(TaskChange)
+            self.touched[owner_id] = max(self.touched.get(owner_id, change), change, key=gravest.index)
 
     def task(self, task_id: str | None) -> TaskRow | None:
         return next((task for task in self.state.tasks if task.task_id == task_id), None)
@@ -99,6 +111,8 @@ class Draft:
         task_id: str | None = None,
         breach_id: str | None = None,
         cause: Sequence[str] = (),
+        to: Addressee | None = None,
+        forces: Sequence[str] = (),
     ) -> None:
         """Raise an alert; its id comes from `cause`, or from the event where none is given."""
         self.effects.alerts.append(
@@ -112,14 +126,50 @@ class Draft:
                 task_id=task_id,
                 breach_id=breach_id,
                 event_id=self.event.event_id,
+                to=to,
+                forces=list(forces),
                 exercise=self.state.exercise,
                 traceparent=self.routing.traceparent,
             )
         )
 
-    def alert_once_an_hour(self, kind: str, severity: Severity, text: str, about: str) -> None:
-        """For what a device or a sender repeats: at most one an hour, saying how many were held back."""
-        held_back = self._first_in_hour("alert", kind, about)
-        if held_back is not None:
-            more = f" ({held_back} more since the last such alert)" if held_back else ""
-            self.alert(kind, severity, text + more, cause=(about, f"{self.now:%Y-%m-%dT%H}"))
+    def alert_once(
+        self, kind: str, severity: Severity, text: str, cause: Sequence[str], *, to: Addressee | None = None
+    ) -> None:
+        """For an incident that goes on: raised when it begins, whatever its severity; `cause` names the incident."""
+        name = short_id("\x1f".join((kind, *cause)))
+        if name not in self.state.told:
+            self.state.told = [*self.state.told, name][-MAX_TOLD:]
+            self.alert(kind, severity, text, cause=cause, to=to)
+
+    def alert_once_an_hour(self, kind: str, severity: Literal["medium", "low"], text: str, about: str) -> None:
+        """For what a device or a sender repeats, never for what is grave: at most one an hour about one thing.
+
+        How many were held back is on the next one, and in the audit when the hour is over.
+        """
+        hour = int(self.now.timestamp()) // 3600
+        key = short_id(f"{kind}\x1f{about}")
+        held = self.state.held_back.get(key)
+        if held is not None and held.hour == hour:
+            held.count += 1
+            self.effects.suppressed.append(kind)
+            return
+        more = ""
+        if held is not None:
+            self.list_held_back(held)
+            more = f" ({held.count} more since the last such alert)" if held.count else ""
+        self.state.held_back.pop(key, None)
+        self.state.held_back[key] = HeldBack(kind=kind, about=about, hour=hour)
+        while len(self.state.held_back) > MAX_HELD_BACK:
+            self.list_held_back(self.state.held_back.pop(next(iter(self.state.held_back))))
+        self.alert(kind, severity, text + more, cause=(about, f"{self.now:%Y-%m-%dT%H}"))
+
+    def list_held_back(self, held: HeldBack) -> None:
+        """Say in the audit, once, how many alerts of one kind were held back in its hour."""
+        if held.count and not held.listed:
+            held.listed = True
+            began = datetime.fromtimestamp(held.hour * 3600, tz=UTC)
+            self.audit(
+                "suppressed",
+                f"{held.count} alerts of kind {held.kind} about {held.about} since {began:%Y-%m-%d %H:%M}Z",
+            )

@@ -3,8 +3,11 @@
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
+from schemas.internal import SubjectEvent
 from schemas.orders import IdentifierRecord
+from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, AuditEntry
+from schemas.updates import TaskAnswer
 
 # RFC 9562 version 5: an id is a hash of its cause, so that the same cause sent twice is one thing to a reader.
 _NAMESPACE = UUID("6f2d5b0e-5d0c-4d8c-9d52-0b8a3c1c7f10")
@@ -23,8 +26,22 @@ class Effects:
     audits: list[AuditEntry] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     tasks: list[ArrestTask] = field(default_factory=list)
+    safeguarding: list[SafeguardingTask] = field(default_factory=list)
+    answers: list[TaskAnswer] = field(default_factory=list)
+    forwards: list[SubjectEvent] = field(default_factory=list)
+    """Events for other subjects' rows."""
+    suppressed: list[str] = field(default_factory=list)
+    """Kinds of the alerts that were held back, for counting."""
     commit_now: bool = False
     """The outbox is long: commit before the next event, so that it can be emptied."""
 
     def __bool__(self) -> bool:
-        return bool(self.identifiers or self.audits or self.alerts or self.tasks)
+        return bool(
+            self.identifiers
+            or self.audits
+            or self.alerts
+            or self.tasks
+            or self.safeguarding
+            or self.answers
+            or self.forwards
+        )

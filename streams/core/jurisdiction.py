@@ -29,13 +29,16 @@ class Whereabouts:
 
     town: str
     nation: str
+    population: int = 0
+    """Of the town; 0 where it is not known."""
 
 
 @lru_cache(maxsize=10_000)
 def _nearest(latitude: float, longitude: float) -> Whereabouts:
     found = reverse_geocode.get((latitude, longitude))
     in_uk = found["country_code"] == "GB"
-    return Whereabouts(found["city"], found.get("state", "") if in_uk else found["country"])
+    nation = found.get("state", "") if in_uk else found["country"]
+    return Whereabouts(found["city"], nation, found.get("population") or 0)
 
 
 def whereabouts(position: Position) -> Whereabouts:
@@ -51,6 +54,11 @@ def load() -> None:
 def place_name(position: Position) -> str:
     found = whereabouts(position)
     return f"near {found.town}, {found.nation}" if found.nation else f"near {found.town}"
+
+
+def is_rural(position: Position, urban_population: int) -> bool:
+    """Is the nearest town too small to count as one? In doubt it is not, which gives less time."""
+    return 0 < whereabouts(position).population < urban_population
 
 
 def jurisdiction_flag(position: Position, extent: str) -> str | None:

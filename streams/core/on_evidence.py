@@ -12,6 +12,7 @@ from streams.core.force import in_force, why_not
 from streams.core.judge import lineages, place
 from streams.core.plates import canonical
 from streams.core.records import Observation
+from streams.core.safeguarding import notify
 from streams.core.sightings import judge_distance_again, rejudge, see, sighting
 from streams.core.state import MAX_RETRACTED, Fix, short_id
 from streams.core.stretches import settle_all
@@ -205,6 +206,8 @@ def device_state(draft: Draft, event: TagFix) -> None:
     if event.data.tamper:
         draft.audit("tamper", "the tag reports tampering; no data is not compliance")
         draft.alert("tag_tamper", "high", f"tag {tag} reports tampering")
+        if any(in_force(draft.state, draft.records, event.time)):
+            notify(draft, "tag_failed", "the subject's tag reports tampering")
     if event.data.battery_low:
         draft.quietly("battery_low", "the tag reports a low battery")
         draft.alert_once_an_hour("tag_battery", "low", f"tag {tag} reports a low battery", tag)

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -84,12 +84,72 @@ class Scores(_Section):
         return self
 
 
-class Grade(_Section):
-    """A grade of response: taken from `at_least` points, to be acted on within `respond_within_s`."""
+Step = Literal["controller", "supervisor", "duty_inspector", "neighbouring_force"]
+STEPS: tuple[Step, ...] = get_args(Step)
+"""Who is told that nobody acts, one after the other; the first is a reminder to those who have the task."""
+
+
+class Ladder(_Section):
+    """How a task gets louder while it waits for a person, and when it waits again though somebody had begun."""
+
+    escalate_after_s: Annotated[dict[Step, Seconds], Field(min_length=1)]
+    """Seconds from when it began to wait; a step that is left out is not taken."""
+    repeat_every_s: Seconds
+    """After the last step it is told again, this often, for as long as nobody acts."""
+    lapse_after_s: dict[Literal["acknowledged", "assigned", "en_route", "attempted"], Seconds]
+    """In this state for so long without a further step: what was begun has lapsed, and the task waits again."""
+
+    @model_validator(mode="after")
+    def _climbs(self) -> "Ladder":
+        times = [self.escalate_after_s[step] for step in STEPS if step in self.escalate_after_s]
+        if times != sorted(set(times)):
+            raise ValueError(f"escalate_after_s must rise in the order {', '.join(STEPS)}")
+        return self
+
+    @property
+    def steps(self) -> list[tuple[Step, float]]:
+        return [(step, self.escalate_after_s[step]) for step in STEPS if step in self.escalate_after_s]
+
+
+class Grade(Ladder):
+    """A grade of response: taken from `at_least` points, to be attended within `respond_within_s`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,20}$")]
     at_least: int
     respond_within_s: Seconds
+    respond_within_rural_s: Seconds
+    """Where the nearest town has fewer people than `places.urban_population`."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Grade":
+        if self.respond_within_rural_s < self.respond_within_s:
+            raise ValueError("respond_within_rural_s is shorter than respond_within_s")
+        missing = {"acknowledged", "assigned", "en_route", "attempted"} - self.lapse_after_s.keys()
+        if missing:
+            raise ValueError(f"lapse_after_s lacks {', '.join(sorted(missing))}")
+        return self
+
+
+class Safeguarding(Ladder):
+    """By when the protected person must have been spoken to, by what happened."""
+
+    within_s: dict[Literal["breach", "correction", "arrest", "release", "escape", "tag_failed"], Seconds]
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Safeguarding":
+        missing = {"breach", "correction", "arrest", "release", "escape", "tag_failed"} - self.within_s.keys()
+        if missing:
+            raise ValueError(f"within_s lacks {', '.join(sorted(missing))}")
+        missing = {"acknowledged", "assigned"} - self.lapse_after_s.keys()
+        if missing:
+            raise ValueError(f"lapse_after_s lacks {', '.join(sorted(missing))}")
+        return self
+
+
+class Places(_Section):
+    """What tells a town from the country."""
+
+    urban_population: Annotated[int, Field(gt=0)]
 
 
 class Policy(_Section):
@@ -101,6 +161,10 @@ class Policy(_Section):
     evidence: Evidence
     accuracy: Accuracy
     scores: Scores
+    safeguarding: Safeguarding
+    places: Places
+    neighbours: dict[str, list[str]]
+    """Force -> those whose areas touch its own."""
     grades: Annotated[list[Grade], Field(min_length=1, max_length=5)]
 
     @model_validator(mode="after")
@@ -115,6 +179,10 @@ class Policy(_Section):
     def grade_for(self, score: int) -> Grade:
         """The first grade whose floor the score reaches; the last grade takes the rest."""
         return next((grade for grade in self.grades if score >= grade.at_least), self.grades[-1])
+
+    def grade(self, name: str) -> Grade:
+        """The grade of that name; the highest for a name that an earlier policy gave."""
+        return next((grade for grade in self.grades if grade.name == name), self.grades[0])
 
 
 def load_policy(path: Path | None = None) -> Policy:

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from schemas.base import Event
 from schemas.inbound import BadMessageError, decode
 from schemas.internal import Arrival, DeadlineDue, SubjectEvent
+from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, AuditEntry
+from schemas.updates import TaskAnswer
 from streams.core.assess import decide
 from streams.core.effects import cause_id
 from streams.core.index import IdentifierIndex
@@ -29,6 +31,8 @@ class Rehearsal:
         self.policy = policy
         self.index = IdentifierIndex()
         self.tasks: dict[str, ArrestTask] = {}
+        self.safeguarding: dict[str, SafeguardingTask] = {}
+        self.answers: list[TaskAnswer] = []
         self.alerts: list[Alert] = []
         self.audits: list[AuditEntry] = []
         self.refused: list[BadMessageError] = []
@@ -102,7 +106,9 @@ class Rehearsal:
             self.index.add(record)
         self.audits += effects.audits
         self.alerts += effects.alerts
+        self.answers += effects.answers
         self.tasks |= {task.task_id: task for task in effects.tasks}
+        self.safeguarding |= {task.safeguarding_id: task for task in effects.safeguarding}
 
     def state(self, subject_id: str) -> SubjectState:
         row = self.rows.get(subject_id)

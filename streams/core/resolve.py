@@ -19,7 +19,7 @@ from schemas.orders import (
 )
 from schemas.reports import BreachReport, Retraction
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
-from schemas.tasks import TaskUpdate
+from schemas.updates import TaskUpdate
 
 EXERCISE = "exercise/"
 """What the subject ids of exercise traffic begin with: their rows, tasks and identifiers are a world apart."""
@@ -76,6 +76,8 @@ def references(event: Event) -> list[tuple[IdentifierKind, str]]:
         return [(IdentifierKind.SUBJECT, event.data.subject_id)]
     if isinstance(event, TagFix):
         return [(IdentifierKind.TAG, event.data.device_id)]
+    if isinstance(event, TaskUpdate) and event.data.incident is not None:
+        return [(IdentifierKind.INCIDENT, event.data.incident)]
     if isinstance(event, PlateRead):
         return [(IdentifierKind.PLATE, event.data.vrm)]
     if isinstance(event, FaceMatch | Adjudication):

@@ -116,7 +116,7 @@ def _advance(draft: Draft, lineage: Lineage, observation: Observation, previous:
     if key not in state.tracks and len(state.tracks) >= MAX_TRACKS:
         if placement in (Placement.IN, Placement.STRADDLING):
             text = f"the subject is in more than {MAX_TRACKS} zones at once: a person must look at the other zones"
-            draft.alert_once_an_hour("too_many_zones", "high", text, observation.track)
+            draft.alert_once("too_many_zones", "high", text, (observation.track, f"{draft.now:%Y-%m-%d}"))
         return
     track = state.tracks.get(key, Track())
     before = previous.at if previous else None

@@ -13,7 +13,19 @@ from pydantic import BaseModel, ConfigDict
 
 from schemas.base import Model, Position
 from schemas.orders import IdentifierRecord, Service
-from schemas.tasks import Alert, AuditEntry, Certainty, EvidenceRef, HistoryEntry, LastSeen, TaskState
+from schemas.safeguarding import SafeguardingReason, SafeguardingState, Told
+from schemas.tasks import (
+    Alert,
+    AuditEntry,
+    Certainty,
+    EvidenceRef,
+    HistoryEntry,
+    LastSeen,
+    Outcome,
+    TaskChange,
+    TaskState,
+)
+from schemas.updates import TaskAnswer
 from streams.core.visits import Track
 
 ROW_LIMIT_BYTES = 64_000
@@ -25,6 +37,8 @@ MAX_BREACHES = 40
 MAX_KNOWN_IDS = 100
 MAX_HISTORY = 20
 MAX_TASKS = 4
+# Arrested, and nobody has closed them: more than these cannot be moved any more (the log keeps them).
+MAX_UNCLOSED = 10
 MAX_QUIET = 30
 # Entries of about 1 KB, of events within one commit interval; a longer outbox asks for a commit at once. What is
 # more than so many bytes (an order with hundreds of identifiers or terms) is kept in the records.
@@ -36,6 +50,15 @@ MAX_TRACKS = 80
 # Of breaches that left the row, so that re-judging does not count and alert them again; 9 bytes each.
 MAX_DROPPED = 300
 MAX_RETRACTED = 100
+MAX_TOLD = 100
+# Low alerts that are counted in this hour, of about 100 bytes; one device rarely has more than three kinds.
+MAX_HELD_BACK = 40
+MAX_SAFEGUARDING = 2
+MAX_REASONS = 10
+
+
+FINAL = {TaskState.CLOSED, TaskState.MERGED, TaskState.WITHDRAWN}
+"""States that a task does not leave."""
 
 
 class _Part(BaseModel):
@@ -149,6 +172,18 @@ class BreachFact(_Part):
     """Ended by silence alone: a fix that arrives later may show that the visit went on."""
 
 
+class Waiting(_Part):
+    """How a task waits for a person: the steps of its ladder that were taken, or when what was begun lapses."""
+
+    since: datetime
+    """When this round of waiting began."""
+    told: int = 0
+    """Steps taken in this round; more than the ladder has where the last was repeated."""
+    round: int = 0
+    lapses_at: datetime | None = None
+    """Somebody has begun: when that lapses without a further step. Kept while a recommended withdrawal interrupts."""
+
+
 class TaskRow(_Part):
     """The subject's task, without what is derived when it is sent."""
 
@@ -162,12 +197,56 @@ class TaskRow(_Part):
     breach_count: int = 0
     arrested_at: datetime | None = None
     assigned_to: str | None = None
-    outcome: str | None = None
+    outcome: Outcome | None = None
     last_seen_sent_at: datetime | None = None
     court_deadline: datetime | None = None
-    overdue_told: bool = False
+    waiting: Waiting
+    before: TaskState | None = None
+    """The state that a recommended withdrawal interrupted."""
+    moved_at: datetime | None = None
+    """When the newest move of a person was made, by the event's own time: an older one comes too late."""
+    acknowledged_by: str | None = None
+    deadline_told: bool = False
+    incidents: list[str] = []
+    merged_into: str | None = None
+    change: TaskChange = TaskChange.OPENED
     history: list[HistoryEntry] = []
     traceparent: str | None = None
+
+
+class SafeguardingRow(_Part):
+    """The subject's safeguarding task, without what is derived when it is sent."""
+
+    safeguarding_id: str
+    revision: int = 0
+    state: SafeguardingState = SafeguardingState.OPEN
+    arrest_task_id: str | None = None
+    opened_at: datetime
+    updated_at: datetime
+    deadline: datetime
+    reasons: list[SafeguardingReason] = []
+    people: list[str] = []
+    """Whom it is about; empty: everybody whom the subject's orders protect."""
+    told: dict[str, Told] = {}
+    """Protected person -> what they were last told."""
+    waiting: Waiting
+    moved_at: datetime | None = None
+    assigned_to: str | None = None
+    acknowledged_by: str | None = None
+    history: list[HistoryEntry] = []
+    traceparent: str | None = None
+
+
+class HeldBack(_Part):
+    """Low alerts of one kind about one thing within an hour, of which the first was raised."""
+
+    kind: str
+    about: str
+    hour: int
+    """Hours since 1970."""
+    count: int = 0
+    """How many were not."""
+    listed: bool = False
 
 
 class OutboxEntry(_Part):
@@ -178,10 +257,14 @@ class OutboxEntry(_Part):
     alerts: list[Alert] = []
     audits: list[AuditEntry] = []
     identifiers: list[IdentifierRecord] = []
+    answers: list[TaskAnswer] = []
+    forwards: list[str] = []
+    """Subject events for other rows, as JSON."""
     parts: int = 0
     """In so many records beside the row, since it is long; 0: here."""
     size: int = 0
     """Bytes of it here."""
+    safeguarding: list[str] = []
     tasks: list[str] = []
     """Ids: a replay sends the task as it now stands, since an older snapshot must not follow a newer one."""
 
@@ -217,10 +300,18 @@ class SubjectState(_Part):
     """Event id -> offset in subject-events, newest last."""
     quiet: dict[str, tuple[int, int]] = {}
     """Hash of what was said -> (hour, how often it was held back since): repeats are one entry an hour."""
+    held_back: dict[str, HeldBack] = {}
+    """By hash of kind and what it is about."""
+    told: list[str] = []
+    """Short ids of the causes of alerts that are raised once, newest last."""
+    safeguarding: list[SafeguardingRow] = []
+    merged_into: str | None = None
+    """The subject that this one turned out to be: what comes for it goes there."""
     chain: ChainHead | None = None
     custody: str | None = None
     custody_at: datetime | None = None
-    """What custody last said, and of when."""
+    disposal: str | None = None
+    """What custody last said, of when, and how a release dealt with the matter."""
     outbox: list[OutboxEntry] = []
 
 
@@ -238,23 +329,34 @@ def trim(state: SubjectState, now: datetime) -> set[str]:
     """Keep the row bounded, in this order: closed tasks (oldest first), breaches that no live task needs (oldest
     first), counters of hours gone by. Returns the ids of the tasks that left; the log keeps everything."""
     gone: set[str] = set()
-    while len(state.tasks) > MAX_TASKS:
-        over = (TaskState.CLOSED, TaskState.MERGED)
-        task = next((task for task in state.tasks if task.state in over), state.tasks[0])
+    while (task := _task_to_drop(state)) is not None:
         state.tasks.remove(task)
         gone.add(task.task_id)
     for fact in [fact for fact in state.breaches if fact.task_id in gone]:
         _drop(state, fact)
     while len(state.breaches) > MAX_BREACHES:
         _drop(state, _least_needed(state))
+    while len(state.safeguarding) > MAX_SAFEGUARDING:
+        state.safeguarding.remove(
+            next((row for row in state.safeguarding if row.state is SafeguardingState.CLOSED), state.safeguarding[0])
+        )
     if len(state.quiet) > MAX_QUIET:
         hour = int(now.timestamp()) // 3600
         state.quiet = {key: seen for key, seen in state.quiet.items() if seen[0] == hour}
     return gone
 
 
+def _task_to_drop(state: SubjectState) -> TaskRow | None:
+    """The oldest that is over; where too many wait only to be closed, the oldest of those; never a live one."""
+    if len(state.tasks) > MAX_TASKS and (over := [task for task in state.tasks if task.state in FINAL]):
+        return over[0]
+    if len(state.tasks) > MAX_UNCLOSED:
+        return next((task for task in state.tasks if task.state is TaskState.ARRESTED), None)
+    return None
+
+
 def _ended(state: SubjectState) -> list[TaskRow]:
-    return [task for task in state.tasks if task.state in (TaskState.ARRESTED, TaskState.CLOSED, TaskState.MERGED)]
+    return [task for task in state.tasks if task.state in FINAL or task.state is TaskState.ARRESTED]
 
 
 def _least_needed(state: SubjectState) -> BreachFact:

@@ -123,6 +123,22 @@ TOPICS: tuple[Topic, ...] = (
         min_compaction_lag_ms=HOUR_MS,
     ),
     Topic(
+        name="safeguarding-tasks",
+        direction="outbound",
+        purpose="The latest state of every safeguarding task: who must be told what, and how to reach them safely.",
+        key="safeguarding_id",
+        cleanup="compact",
+        min_compaction_lag_ms=HOUR_MS,
+    ),
+    Topic(
+        name="task-answers",
+        direction="outbound",
+        purpose="What became of each task update: accepted, or refused and why.",
+        key="task_id, or the update's id where it names no task",
+        cleanup="delete",
+        retention_ms=7 * DAY_MS,
+    ),
+    Topic(
         name="alerts",
         direction="outbound",
         purpose="What a person must see now; may repeat, alert_id tells.",

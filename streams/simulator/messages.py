@@ -107,7 +107,7 @@ class Outbox:
         return event
 
     def custody(self, subject: Subject, at: datetime, arrested: bool) -> CustodyEvent:
-        """The subject is arrested, or released."""
+        """The subject is arrested, or charged and released."""
         event = CustodyEvent(
             id=self.new_id(),
             source=f"custody/{subject.force}",
@@ -115,7 +115,11 @@ class Outbox:
             recordedtime=self.recorded(at, 30, 240),
             type="custody_event",
             traceparent=None,
-            data=CustodyEventData(subject_id=subject.subject_id, state="arrested" if arrested else "released"),
+            data=CustodyEventData(
+                subject_id=subject.subject_id,
+                state="arrested" if arrested else "released",
+                disposal=None if arrested else "charged",
+            ),
         )
         self.add("custody-events", subject.subject_id, event)
         return event

@@ -198,7 +198,7 @@ def test_behaviour_09_stay_that_arrives_late_withdraws_the_breach_and_keeps_the_
     world = World(spo()).give(fix(m(1)))
     world.give(order_stayed(at=m(-5)), now=m(10))
     assert world.breaches == []
-    assert world.task.state is TaskState.OPEN
+    assert world.task.state is TaskState.WITHDRAWAL_RECOMMENDED
     assert world.task.flags == ["withdrawal recommended: no breach stands any more"]
     assert "withdrawal of the task is recommended" in world.alert("correction").text
 
@@ -273,7 +273,7 @@ def test_behaviour_14_discharge_that_arrives_late_recommends_and_never_calls_off
     world = World(spo()).give(fix(m(1)))
     before = world.task
     world.give(order_ended(at=m(-60)), now=m(10))
-    assert world.task.state is TaskState.OPEN
+    assert world.task.state is TaskState.WITHDRAWAL_RECOMMENDED
     assert world.task.grade == before.grade
     assert "withdrawal recommended: no breach stands any more" in world.task.flags
 

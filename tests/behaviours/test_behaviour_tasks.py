@@ -109,7 +109,8 @@ def test_behaviour_30_second_breach_across_any_order_or_force_is_a_pattern() -> 
 
 
 def test_behaviour_30_pattern_is_seen_across_a_closed_matter() -> None:
-    world = World(spo()).give(report(m(1)), custody("arrested", m(30)), custody("released", m(60)), report(m(90)))
+    world = World(spo()).give(report(m(1)), custody("arrested", m(30)))
+    world.give(custody("released", m(60), disposal="charged"), report(m(90)))
     (task,) = world.live
     assert PATTERN in task.flags
 
@@ -146,60 +147,102 @@ def test_behaviour_31_wishes_noted_on_a_task_are_recorded_and_cannot_close_or_do
         before.deadline,
     )
     world.give(update(before.task_id, "note_wishes", m(6)))
-    assert "say what the wishes are" in world.alert("update_refused").text
+    assert "say what the wishes are" in (world.answer.reason or "")
 
 
 # -- 32: acknowledgement and closing ---------------------------------------------------------------------------
 
 
-def test_behaviour_32_unacknowledged_task_goes_to_the_supervisor_at_its_deadline() -> None:
+def test_behaviour_32_unacknowledged_task_escalates_step_by_step_until_somebody_acts() -> None:
     world = World(spo()).give(fix(m(1)))
-    assert world.task.deadline == m(16)
-    assert world.wait(m(16)).alerts("overdue") == []
-    world.wait(m(17))
-    alert = world.alert("overdue")
-    assert (alert.severity, alert.task_id) == ("critical", world.task.task_id)
-    assert "goes to the supervisor" in alert.text
-    assert world.task.history[-1].what == "overdue: nobody has acknowledged it"
-    world.wait(m(60 * 24))
-    assert len(world.alerts("overdue")) == 1
+    assert (world.task.grade, world.task.deadline) == ("immediate", m(16))
+    world.wait(m(60))
+    steps = [(alert.to, alert.severity, alert.at) for alert in world.alerts("escalation")]
+    moments = [(to, severity, round((at - m(1)).total_seconds() / 60)) for to, severity, at in steps]
+    assert moments[:4] == [
+        ("controller", "high", 2),
+        ("supervisor", "critical", 5),
+        ("duty_inspector", "critical", 10),
+        ("neighbouring_force", "critical", 15),
+    ]
+    assert [at for _, _, at in moments[4:]] == list(range(20, 60, 5)), "the last step, again and again"
+    assert "Lancashire Constabulary" in world.alerts("escalation")[3].forces
+    assert world.task.escalated_to == "neighbouring_force"
     assert world.task.state is TaskState.OPEN
+    assert len({alert.alert_id for alert in world.alerts("escalation")}) == len(steps)
+
+
+def test_behaviour_32_missed_deadline_is_an_alert_of_its_own_once() -> None:
+    world = World(spo()).give(fix(m(1))).wait(m(16))
+    assert world.alerts("deadline_missed") == []
+    alert = world.wait(m(17)).alert("deadline_missed")
+    assert (alert.severity, alert.to, alert.task_id) == ("critical", "supervisor", world.task.task_id)
+    assert "not attended by its deadline" in {entry.what for entry in world.task.history}
+    world.wait(m(60 * 24))
+    assert len(world.alerts("deadline_missed")) == 1
 
 
 @pytest.mark.parametrize("action", ["acknowledge", "assign"])
-def test_behaviour_32_acknowledged_in_time_does_not_escalate(action: str) -> None:
-    world = World(spo()).give(fix(m(1)))
-    world.give(update(world.task.task_id, action, m(10), assignee="unit 7")).wait(m(60 * 24))
-    assert world.alerts("overdue") == []
+def test_behaviour_32_escalation_stops_when_somebody_acts_and_goes_on_when_nothing_follows(action: str) -> None:
+    world = World(spo()).give(fix(m(1))).wait(m(2))
+    world.give(update(world.task.task_id, action, m(2.5), assignee="unit 7"))
+    lapse = m(7.5) if action == "acknowledge" else m(12.5)
+    assert world.wait(lapse).alerts("escalation") == []
+    world.wait(lapse + timedelta(seconds=1))
+    assert (world.task.state, world.task.assigned_to, world.task.acknowledged_by) == (TaskState.OPEN, None, None)
+    assert world.alert("lapsed").to == "supervisor"
+    first = world.wait(lapse + timedelta(minutes=2.1)).alert("escalation")
+    assert first.to == "controller"
+
+
+def _grade(name: str, at_least: int, respond_within_s: float) -> dict[str, object]:
+    return {
+        "name": name,
+        "at_least": at_least,
+        "respond_within_s": respond_within_s,
+        "respond_within_rural_s": respond_within_s * 2,
+        "escalate_after_s": {"supervisor": 60},
+        "repeat_every_s": 600,
+        "lapse_after_s": {"acknowledged": 300, "assigned": 300, "en_route": 300, "attempted": 300},
+    }
 
 
 def test_behaviour_32_times_are_the_forces_own() -> None:
-    grades = [{"name": "g1", "at_least": 0, "respond_within_s": 300}]
+    grades = [_grade("g1", 0, 300)]
     own = Policy.model_validate(policy_with().model_dump() | {"grades": grades, "version": "force-7"})
     world = World(spo(), policy=own).give(report(m(1))).wait(m(7))
     assert (world.task.grade, world.task.deadline, world.task.policy_version) == ("g1", m(6), "force-7")
-    assert world.alert("overdue")
+    assert [alert.to for alert in world.alerts("escalation")] == ["supervisor"]
+    assert world.alert("deadline_missed")
 
 
-def _closed(world: World, role: str = "controller", **more: object) -> ArrestTask:
-    world.give(update(world.task.task_id, "close", m(30), role, **more))
+def test_behaviour_32_the_country_has_longer_deadlines_than_the_town() -> None:
+    settle = (54.0690, -2.2775)  # some 3,700 people
+    zone_there = zone(area={"type": "Circle", "centre": away(origin=settle), "radius_m": 200})
+    world = World(spo(terms=[zone_there])).give(fix(m(1), away(origin=settle)))
+    assert (world.task.grade, world.task.deadline) == ("immediate", m(21))
+
+
+def _closed(world: World, role: str = "controller", at: float = 30, **more: object) -> ArrestTask:
+    world.give(update(world.task.task_id, "close", m(at), role, **more))
     return world.task
 
 
 def test_behaviour_32_closing_needs_an_outcome_code() -> None:
     world = World(spo()).give(report(m(1)))
     assert _closed(world).state is TaskState.OPEN
-    assert "closing needs an outcome" in world.alert("update_refused").text
-    assert _closed(world, outcome="arrested elsewhere").state is TaskState.CLOSED
-    assert world.task.outcome == "arrested elsewhere"
+    assert "closing needs an outcome" in (world.answer.reason or "")
+    assert _closed(world, outcome="interviewed").state is TaskState.CLOSED
+    assert world.task.outcome == "interviewed"
+    assert world.answer.accepted
 
 
 @pytest.mark.parametrize("risk", ["high", None])
 def test_behaviour_32_closing_a_high_or_unknown_risk_needs_a_supervisor(risk: str | None) -> None:
     world = World(spo(risk=risk)).give(report(m(1)))
-    assert _closed(world, outcome="no trace").state is TaskState.OPEN
-    assert "closing needs a supervisor" in world.alert("update_refused").text
-    assert _closed(world, "supervisor", outcome="no trace").state is TaskState.CLOSED
+    assert _closed(world, outcome="no_trace").state is TaskState.OPEN
+    assert "closing needs a supervisor" in (world.answer.reason or "")
+    assert _closed(world, "supervisor", outcome="no_trace").state is TaskState.CLOSED
 
 
 def test_behaviour_32_a_task_moves_only_where_its_state_allows() -> None:
@@ -208,11 +251,12 @@ def test_behaviour_32_a_task_moves_only_where_its_state_allows() -> None:
     world.give(update(task_id, "en_route", m(2)))
     assert world.task.state is TaskState.OPEN
     world.give(update(task_id, "assign", m(3)))
-    assert "needs an assignee" in world.alerts("update_refused")[-1].text
+    assert "needs an assignee" in (world.answer.reason or "")
     world.give(update(task_id, "assign", m(4), assignee="unit 7"), update(task_id, "en_route", m(5)))
     assert (world.task.state, world.task.assigned_to) == (TaskState.EN_ROUTE, "unit 7")
     world.give(update("another", "acknowledge", m(6)))
-    assert "no task of that id" in world.alerts("update_refused")[-1].text
+    assert "no task of that id" in (world.answer.reason or "")
+    assert (world.answer.accepted, world.answer.state) == (False, None)
 
 
 # -- 33: risk --------------------------------------------------------------------------------------------------

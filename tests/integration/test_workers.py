@@ -304,6 +304,6 @@ def replayed(outputs: Outputs, policy_file: Path | None) -> tuple[dict[str, Aler
 
 @pytest.fixture
 def pipeline(pipeline_settings: Settings, tmp_path: Path) -> Iterator[Pipeline]:
-    """One whose gate remembers for as long as ten restarts of the worker take: an order may wait for all of them."""
-    with running(quick(pipeline_settings, gate_lookback_s=120.0), tmp_path / "logs") as started:
+    """A gate and a worker, quick to commit and to see each other end."""
+    with running(quick(pipeline_settings), tmp_path / "logs") as started:
         yield started

@@ -114,7 +114,7 @@ def test_when_nothing_stands_withdrawal_is_recommended() -> None:
     assert subject.breaches == []
     assert "withdrawal of the task is recommended" in subject.alerts[-1].text
     assert any("withdrawal recommended" in flag for flag in subject.task.flags)
-    assert subject.task.state is TaskState.OPEN
+    assert subject.task.state is TaskState.WITHDRAWAL_RECOMMENDED
 
 
 def test_discharge_stops_new_breaches_and_keeps_the_earlier_ones() -> None:
@@ -401,21 +401,14 @@ def test_a_silent_tag_is_an_alert_once() -> None:
     assert subject.kinds().count("tag_silent") == 1
 
 
-def test_an_unacknowledged_task_goes_to_the_supervisor_once() -> None:
+def test_a_task_that_nobody_attends_misses_its_deadline_once() -> None:
     subject = Subject(order())
     subject.feed(report(NOW))
     deadline = subject.task.deadline
     subject.feed(wake(deadline - timedelta(seconds=1)))
-    assert "overdue" not in subject.kinds()
+    assert "deadline_missed" not in subject.kinds()
     subject.feed(wake(deadline), wake(deadline))
-    assert subject.kinds().count("overdue") == 1
-
-
-def test_an_acknowledged_task_is_not_overdue() -> None:
-    subject = Subject(order())
-    subject.feed(report(NOW))
-    subject.feed(update(subject.task.task_id, "acknowledge", after(10)), wake(after(90_000)))
-    assert "overdue" not in subject.kinds()
+    assert subject.kinds().count("deadline_missed") == 1
 
 
 def test_the_duty_to_notify_is_a_breach_by_absence_unless_met() -> None:

@@ -29,7 +29,7 @@ DAY: list[Event] = [
     fix(after(540), IN, id="f7c"),
     retraction("f4", "r1", at=after(1_100)),
     custody("arrested", after(1_200)),
-    custody("released", after(1_300)),
+    custody("released", after(1_300), disposal="charged"),
     fix(after(1_400), IN, id="f8"),
     fix(after(1_460), OUT, id="f9"),
     wake(after(6_000)),

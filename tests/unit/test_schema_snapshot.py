@@ -18,6 +18,7 @@ def test_the_contract_is_what_was_agreed() -> None:
 def test_the_snapshot_is_complete() -> None:
     names = {model.__name__ for models in TOPIC_EVENTS.values() for model in models}
     names |= {"SubjectEvent", "IdentifierRecord", "ArrestTask", "Alert", "AuditEntry", "DeadLetterHeaders"}
+    names |= {"SafeguardingTask", "TaskAnswer"}
     assert set(snapshot.schemas()) == names
 
 

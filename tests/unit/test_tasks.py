@@ -1,118 +1,11 @@
-"""The life of a task: who may move it where, with which words it is refused otherwise."""
+"""An arrest task: its history, custody, and what each revision is about."""
 
 import pytest
-from builders import NOW, Subject, after, custody, fix, order, report, update
+from builders import NOW, Subject, after, custody, fix, order, order_ended, order_served, report, update
+from test_transitions import S, in_state, moved
 
-from schemas.tasks import TaskState
+from schemas.tasks import TaskChange
 from streams.core.state import MAX_HISTORY
-from streams.core.tasks import TRANSITIONS
-
-S = TaskState
-STEPS: dict[TaskState, list[str]] = {
-    S.OPEN: [],
-    S.ACKNOWLEDGED: ["acknowledge"],
-    S.ASSIGNED: ["assign"],
-    S.EN_ROUTE: ["assign", "en_route"],
-    S.ARRESTED: ["arrested"],
-    S.CLOSED: ["close"],
-}
-"""How to get a task into each state."""
-LEADS: dict[str, dict[TaskState, TaskState]] = {
-    "acknowledge": {S.OPEN: S.ACKNOWLEDGED},
-    "assign": dict.fromkeys((S.OPEN, S.ACKNOWLEDGED, S.ASSIGNED, S.EN_ROUTE), S.ASSIGNED),
-    "en_route": dict.fromkeys((S.ACKNOWLEDGED, S.ASSIGNED), S.EN_ROUTE),
-    "arrested": dict.fromkeys((S.OPEN, S.ACKNOWLEDGED, S.ASSIGNED, S.EN_ROUTE), S.ARRESTED),
-    "close": dict.fromkeys((S.OPEN, S.ACKNOWLEDGED, S.ASSIGNED, S.EN_ROUTE, S.ARRESTED), S.CLOSED),
-}
-FIELDS = {"assign": {"assignee": "unit 4"}, "close": {"outcome": "arrested and charged"}}
-
-
-def moved(subject: Subject, action: str, role: str = "supervisor", **more: str) -> None:
-    at = max(subject.now, after(60))
-    subject.feed(update(subject.task.task_id, action, at, role, **{**FIELDS.get(action, {}), **more}))
-
-
-def in_state(state: TaskState, **data: object) -> Subject:
-    subject = Subject(order(**data))  # type: ignore[arg-type]
-    subject.feed(fix(NOW))
-    for action in STEPS[state]:
-        moved(subject, action)
-    assert subject.task.state is state
-    return subject
-
-
-def test_the_table_is_the_one_that_dashboards_were_told() -> None:
-    assert {action: dict.fromkeys(starts, to) for action, (starts, to) in TRANSITIONS.items()} == LEADS
-
-
-@pytest.mark.parametrize("action", sorted(LEADS))
-@pytest.mark.parametrize("state", list(STEPS))
-def test_each_move_from_each_state(state: TaskState, action: str) -> None:
-    subject = in_state(state)
-    revision, history = subject.task.revision, len(subject.task.history)
-    moved(subject, action)
-    if state in LEADS[action]:
-        assert subject.task.state is LEADS[action][state]
-        assert subject.task.history[-1].what == action
-        assert subject.task.history[-1].by == "op-1 (supervisor)"
-        assert "update_refused" not in subject.kinds()
-    else:
-        assert (subject.task.state, subject.task.revision, len(subject.task.history)) == (state, revision, history)
-        assert subject.kinds()[-1] == "update_refused"
-        assert f"a task that is {state} cannot be moved by '{action}'" in subject.alerts[-1].text
-
-
-@pytest.mark.parametrize(
-    ("action", "role", "fields", "says"),
-    [
-        ("close", "supervisor", {"outcome": None}, "closing needs an outcome"),
-        ("close", "controller", {}, "closing needs a supervisor"),
-        ("close", "officer", {}, "closing needs a supervisor"),
-        ("assign", "controller", {"assignee": None}, "assigning needs an assignee"),
-        ("note_wishes", "controller", {}, "say what the wishes are"),
-    ],
-)
-def test_what_is_lacking_is_said(action: str, role: str, fields: dict[str, str], says: str) -> None:
-    subject = in_state(S.OPEN, risk="high")
-    moved(subject, action, role, **fields)
-    assert subject.task.state is S.OPEN
-    assert says in subject.alerts[-1].text
-
-
-@pytest.mark.parametrize(
-    ("risk", "by_controller"), [("standard", True), ("medium", True), ("high", False), (None, False)]
-)
-def test_a_high_or_unknown_risk_is_closed_by_a_supervisor(risk: str | None, by_controller: bool) -> None:
-    subject = in_state(S.OPEN, risk=risk)
-    moved(subject, "close", "controller")
-    assert (subject.task.state is S.CLOSED) is by_controller
-    moved(subject, "close", "supervisor")
-    assert subject.task.state is S.CLOSED
-    assert subject.task.outcome == "arrested and charged"
-
-
-def test_an_unknown_task_is_refused() -> None:
-    subject = in_state(S.OPEN)
-    subject.feed(update("no-such-task", "close", after(60), "supervisor", outcome="x"))
-    assert "no task of that id" in subject.alerts[-1].text
-    assert subject.task.state is S.OPEN
-
-
-@pytest.mark.parametrize("state", list(STEPS))
-def test_wishes_are_noted_in_any_state_and_move_nothing(state: TaskState) -> None:
-    subject = in_state(state)
-    grade = subject.task.grade
-    moved(subject, "note_wishes", "officer", reason="does not want an arrest")
-    assert (subject.task.state, subject.task.grade) == (state, grade)
-    assert "does not want an arrest" in subject.task.history[-1].what
-
-
-def test_the_same_update_twice_moves_once() -> None:
-    subject = in_state(S.OPEN)
-    sent = update(subject.task.task_id, "acknowledge", after(60))
-    subject.feed(sent, sent)
-    assert [entry.what for entry in subject.task.history].count("acknowledge") == 1
-    assert "update_refused" not in subject.kinds()
 
 
 def test_a_long_history_keeps_its_first_and_its_newest_entries() -> None:
@@ -155,7 +48,7 @@ def test_an_arrest_from_before_the_breach_does_not_end_the_search() -> None:
 
 def test_older_custody_news_ends_the_search_for_what_was_before_it() -> None:
     subject = in_state(S.OPEN)
-    subject.feed(custody("released", after(120)), custody("detained", after(60)))
+    subject.feed(custody("released", after(120), disposal="charged"), custody("detained", after(60)))
     assert subject.task.state is S.ARRESTED
     assert subject.state.custody == "released"
 
@@ -164,3 +57,69 @@ def test_each_revision_is_greater_than_the_last() -> None:
     subject = in_state(S.EN_ROUTE)
     revisions = [task.revision for effects in subject.effects for task in effects.tasks]
     assert revisions == sorted(set(revisions))
+
+
+@pytest.mark.parametrize(("how", "disposal"), [("released", None), ("escaped", None), ("escaped", "charged")])
+def test_out_of_custody_with_an_open_task_is_wanted_again(how: str, disposal: str | None) -> None:
+    subject = in_state(S.ARRESTED)
+    subject.feed(custody(how, after(7200), **({"disposal": disposal} if how == "released" else {})))
+    task = subject.task
+    assert (task.state, task.change) == (S.OPEN, TaskChange.WANTED_AGAIN)
+    assert (task.assigned_to, task.court_deadline) == (None, None)
+    assert task.deadline > after(7200)
+    wanted = next(alert for alert in subject.alerts if alert.kind == "wanted_again")
+    assert (wanted.severity, wanted.task_id) == ("critical", task.task_id)
+
+
+@pytest.mark.parametrize(("how", "disposal"), [("bailed", None), ("released", "charged")])
+def test_a_release_that_dealt_with_the_breach_leaves_the_task_to_be_closed(how: str, disposal: str | None) -> None:
+    subject = in_state(S.ARRESTED)
+    subject.feed(custody(how, after(7200), disposal=disposal))
+    assert subject.task.state is S.ARRESTED
+    assert "wanted_again" not in subject.kinds()
+    moved(subject, "close")
+    assert subject.task.state is S.CLOSED
+
+
+def test_a_release_while_another_breach_is_open_is_told() -> None:
+    subject = in_state(S.ARRESTED)
+    subject.feed(report(after(3600)), custody("bailed", after(7200)))
+    assert subject.live is not None
+    assert subject.live.change is TaskChange.WANTED_AGAIN
+    assert subject.kinds().count("wanted_again") == 1
+
+
+def test_a_closed_task_is_not_opened_by_a_release() -> None:
+    subject = in_state(S.CLOSED)
+    subject.feed(custody("released", after(7200)))
+    assert subject.task.state is S.CLOSED
+    assert "wanted_again" not in subject.kinds()
+
+
+def test_a_recall_says_which_power_there_is() -> None:
+    subject = in_state(S.OPEN)
+    subject.feed(custody("recalled", after(60)))
+    assert any("unlawfully at large" in flag for flag in subject.task.flags)
+    assert "recalled" in subject.kinds()
+
+
+def test_each_revision_says_what_it_is_about() -> None:
+    subject = Subject(order())
+    changes = []
+    for event in (
+        fix(NOW),
+        fix(after(120)),
+        report(after(180)),
+        order_served(at=after(200)),
+        None,
+        order_ended(at=after(-60)),
+    ):
+        given = event or update(subject.task.task_id, "acknowledge", after(240))
+        changes += [task.change for task in subject.feed(given, now=max(subject.now, given.time)).tasks]
+    assert changes == ["opened", "details", "breach", "details", "moved", "correction"]
+
+
+def test_who_is_held_is_said_on_a_task_that_is_still_open() -> None:
+    subject = Subject(order(), custody("detained", after(-60)))
+    subject.feed(report(NOW))
+    assert any("recorded as in custody" in flag for flag in subject.task.flags)

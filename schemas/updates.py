@@ -1,0 +1,78 @@
+"""What dashboards and dispatch systems do with a task, and the answer that each of them gets."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from schemas.base import Event, Identity, Instant, Model, Text
+from schemas.tasks import Outcome
+
+Role = Literal["controller", "supervisor", "duty_inspector", "officer", "dispatch"]
+"""In what role somebody acts; `dispatch` is a force's own dispatch system."""
+Action = Literal[
+    "acknowledge",
+    "assign",
+    "en_route",
+    "attempted",
+    "arrested",
+    "close",
+    "withdraw",
+    "keep",
+    "link",
+    "note",
+    "note_wishes",
+    "told",
+]
+
+
+class TaskUpdateData(Model):
+    """Names the task by `task_id` and `subject_id`, or by the `incident` number that was linked to it."""
+
+    task_id: Identity | None = None
+    """Of an arrest task, or of a safeguarding task."""
+    subject_id: Identity | None = None
+    incident: Identity | None = None
+    """The dispatch system's number, with what makes it unique among forces; `link` puts it on the task."""
+    action: Action
+    actor: Text
+    role: Role
+    assignee: Text | None = None
+    outcome: Outcome | None = None
+    person_id: Identity | None = None
+    """Of `told`: the protected person who was told."""
+    reason: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _names_a_task(self) -> "TaskUpdateData":
+        if (self.task_id is None or self.subject_id is None) and self.incident is None:
+            raise ValueError("say which task: task_id and subject_id, or the incident number linked to it")
+        if self.action == "link" and (self.task_id is None or self.subject_id is None or self.incident is None):
+            raise ValueError("linking needs task_id, subject_id and incident")
+        return self
+
+
+class TaskUpdate(Event):
+    """Somebody acts on a task at `time`. Topic `task-updates`."""
+
+    type: Literal["task_update"]
+    data: TaskUpdateData
+
+
+class TaskAnswer(Model):
+    """What became of an update. Topic `task-answers`, append-only, keyed by `task_id`.
+
+    `event_id` is the update's `source#id`; a repeat of an answer has the same content.
+    """
+
+    event_id: str
+    task_id: str | None
+    subject_id: str
+    action: Action
+    actor: str
+    accepted: bool
+    reason: str | None
+    """Why it was refused, and what would be accepted; None if it was accepted."""
+    state: str | None
+    """Of the task now; None if there is no such task."""
+    at: Instant
+    exercise: bool = False
