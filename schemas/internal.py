@@ -30,6 +30,8 @@ class Routing(Arrival):
     """As whom the event names the subject: themselves, or a person whom their order protects."""
     person_id: str | None = None
     """The protected person, where the identifier is theirs."""
+    through: list[str] = []
+    """Subjects whose rows passed it on, because they turned out to be this one."""
     match: str = "direct"
     """How the subject was found: `direct` by the message, else the kind of identifier; `look-alike` plates
     need a person's check."""
@@ -42,12 +44,40 @@ class DeadlineDue(Event):
     data: dict[str, str] = {}
 
 
+class MovedEvidence(Event):
+    """Evidence that was kept for another subject and is this one's. Only assess sends it."""
+
+    type: Literal["moved_evidence"]
+    data: list[dict[str, Any]]
+    """Observations, as the records keep them."""
+
+
+class MovedMatterData(Model):
+    from_subject: str
+    how: Literal["merged", "split"]
+    facts: list[dict[str, Any]]
+    """Breaches that stood there, as the row keeps them: those whose evidence has left are not found again."""
+    met: dict[str, dict[str, Instant]] = {}
+    """Order -> requirements that were met."""
+    missed: dict[str, list[str]] = {}
+    task: dict[str, Any] | None = None
+    """The live task there, as its row keeps it."""
+    custody: dict[str, str | None] | None = None
+
+
+class MovedMatter(Event):
+    """What else another subject's row held of this one, after the orders and the evidence. Only assess sends it."""
+
+    type: Literal["moved_matter"]
+    data: MovedMatterData
+
+
 class SubjectEvent(Model):
     """A message of `subject-events`, keyed by `subject_id`: one event, on its way to one subject's row."""
 
     subject_id: str
     routing: Routing
-    event: Annotated[AnyEvent | DeadlineDue, Field(discriminator="type")]
+    event: Annotated[AnyEvent | DeadlineDue | MovedEvidence | MovedMatter, Field(discriminator="type")]
 
 
 def encode_subject_event(subject_id: str, routing: Routing, value: bytes) -> bytes:

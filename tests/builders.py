@@ -240,8 +240,8 @@ def report(
     return event(BreachReport, {"nature": nature, "reported_by": "protected_person", **named, **more}, at, id=id)
 
 
-def retraction(*ids: str, at: datetime = NOW, reason: str = "sent in error") -> Retraction:
-    return event(Retraction, {"retracts": list(ids), "subject_id": SUBJECT, "reason": reason}, at)
+def retraction(*ids: str, at: datetime = NOW, reason: str = "sent in error", **more: Any) -> Retraction:
+    return event(Retraction, {"retracts": list(ids), "subject_id": SUBJECT, "reason": reason, **more}, at)
 
 
 def custody(state: str, at: datetime, **more: Any) -> CustodyEvent:

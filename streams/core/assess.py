@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 from schemas.base import Event
 from schemas.custody import CustodyEvent
-from schemas.internal import DeadlineDue, SubjectEvent
-from schemas.orders import Order, OrderEnded, OrderServed, OrderStayed, RequirementMet, Role
+from schemas.internal import DeadlineDue, MovedEvidence, MovedMatter, SubjectEvent
+from schemas.orders import IdentityCorrected, Order, OrderEnded, OrderServed, OrderStayed, RequirementMet, Role
 from schemas.reports import BreachReport, Retraction
 from schemas.sightings import Adjudication, TagFix
 from schemas.updates import TaskUpdate
-from streams.core import deadlines, on_evidence, on_orders, on_tasks, safeguarding
+from streams.core import deadlines, moved, on_evidence, on_orders, on_tasks, safeguarding
 from streams.core.draft import Draft
 from streams.core.effects import Effects
 from streams.core.policy import Policy
@@ -58,6 +58,8 @@ def decide(
         draft.audit("retracted", "its source had taken it back before it came")
     elif _claimed(draft.event) > draft.now + timedelta(seconds=policy.limits.future_tolerance_s):
         _quarantine(draft)
+    elif moved.passed_on(draft):
+        pass
     elif observation is not None:
         on_evidence.observe(draft, observation)
     else:
@@ -93,6 +95,12 @@ def _apply(draft: Draft) -> None:
             on_orders.ended(draft, event)
         case OrderStayed():
             on_orders.stayed(draft, event)
+        case IdentityCorrected():
+            moved.corrected(draft, event)
+        case MovedEvidence():
+            moved.take_evidence(draft, event)
+        case MovedMatter():
+            moved.take_matter(draft, event)
         case RequirementMet():
             on_orders.requirement_met(draft, event)
         case CustodyEvent():

@@ -132,8 +132,8 @@ def _reported(breach_id: str, found: ReportedBreach, report: Observation) -> Bre
     )
 
 
-def add_omission(draft: Draft, fact: BreachFact) -> None:
-    """A requirement was not met: the breach is that no event says so."""
+def add_fact(draft: Draft, fact: BreachFact) -> None:
+    """A breach that no observation here shows: what was to be done was not, or its evidence has left."""
     _add(draft, fact, None, None)
 
 

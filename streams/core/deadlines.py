@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from schemas.orders import Attend, OrderData, SignOn, Surrender
 from schemas.tasks import Certainty, EvidenceRef
 from streams.core import escalation
-from streams.core.breaches import add_omission
+from streams.core.breaches import add_fact
 from streams.core.clocks import LONDON, end_of_day, local, london_day, notify_by, weekday
 from streams.core.cross_checks import IN_CUSTODY
 from streams.core.draft import Draft
@@ -155,7 +155,7 @@ def _open_requirements(
 def next_due(state: SubjectState, records: Records, policy: Policy) -> datetime | None:
     """When this row next wants to be woken; None: never, as things stand."""
     now = state.now
-    if now is None:
+    if now is None or state.merged_into is not None:
         return None
     dues = [asked.due for _, asked in _open_requirements(state, records, now, policy)]
     dues += [due for _, due in _silences(state, records, policy)]
@@ -198,6 +198,8 @@ def _silences(state: SubjectState, records: Records, policy: Policy) -> Iterator
 def due(draft: Draft) -> None:
     """Apply everything that is due by now."""
     state, records, policy, now = draft.state, draft.records, draft.policy, draft.now
+    if state.merged_into is not None:
+        return
     for ref, asked in list(_open_requirements(state, records, now, policy)):
         if asked.due <= now:
             ref.missed.append(asked.name)
@@ -257,7 +259,7 @@ def _omission(draft: Draft, ref: OrderRef, asked: Requirement) -> None:
     held = held_at(state, draft.records, ref, draft.now)
     assert held is not None
     event = draft.event
-    add_omission(
+    add_fact(
         draft,
         BreachFact(
             breach_id=cause_id("breach", state.subject_id, ref.order_id, "omission", asked.name),

@@ -14,7 +14,7 @@ from schemas.tasks import Certainty
 from streams.core.clocks import in_curfew
 from streams.core.force import InForce, held_at, in_force
 from streams.core.policy import Policy
-from streams.core.records import Observation, Records
+from streams.core.records import NOT_THEIRS, Observation, Records
 from streams.core.state import Fix, SubjectState
 from streams.core.visits import Track, Visit, advance, is_silence, open_visit
 from streams.core.zones import Placement, distance_m, placed, within
@@ -221,7 +221,7 @@ def is_zone_evidence(observation: Observation) -> bool:
         and observation.position is not None
         and observation.position.usable
         and observation.match != "look-alike"
-        and observation.nature not in ("unadjudicated", "rejected")
+        and observation.nature not in ("unadjudicated", "rejected", NOT_THEIRS)
     )
 
 

@@ -9,11 +9,12 @@ from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRea
 from streams.core.breaches import judge_report_breaches, withdraw
 from streams.core.draft import Draft
 from streams.core.force import in_force, why_not
+from streams.core.identity import forget_track, identifiers, is_somebody_elses, unsee
 from streams.core.judge import lineages, place
 from streams.core.plates import canonical
-from streams.core.records import Observation
+from streams.core.records import NOT_THEIRS, Observation
 from streams.core.safeguarding import notify
-from streams.core.sightings import judge_distance_again, rejudge, see, sighting
+from streams.core.sightings import judge_distance_again, rejudge, sighting
 from streams.core.state import MAX_RETRACTED, Fix, short_id
 from streams.core.stretches import settle_all
 from streams.core.tasks import live_task, note
@@ -97,6 +98,10 @@ def observe(draft: Draft, observation: Observation) -> None:
         draft.quietly("no_position", "0,0 is what a receiver sends without a fix, not a place")
     elif observation.match == "look-alike":
         _look_alike(draft, observation)
+    elif is_somebody_elses(identifiers(draft.state, draft.records), observation.track, observation.at):
+        draft.records.remove(observation)
+        draft.records.add(observation.model_copy(update={"nature": NOT_THEIRS}))
+        draft.audit("identity_corrected", "the orders now say that it was not the subject's at that time")
     else:
         sighting(draft, observation)
 
@@ -263,7 +268,7 @@ def retraction(draft: Draft, event: Retraction) -> None:
         if observation is not None:
             draft.records.remove(observation)
             settle_all(draft.state, draft.records, observation.track, draft.policy)
-            _unsee(draft, observation)
+            unsee(draft, observation)
         facts = [f for f in draft.state.breaches if f.opened_by.event_id == event_id]
         if not _retract_from_orders(draft, event_id) and observation is None and not facts:
             _cannot_retract(draft, event_id)
@@ -278,8 +283,7 @@ def retraction(draft: Draft, event: Retraction) -> None:
                 fact.flags.append(TAKEN_BACK)
                 draft.touch(fact)
         if observation is not None and observation.track not in kept_tracks:
-            for key in [key for key in draft.state.tracks if key.endswith(f"|{observation.track}")]:
-                del draft.state.tracks[key]
+            forget_track(draft, observation.track, "its source retracted what showed it")
     rejudge(draft, set(draft.state.orders))
 
 
@@ -307,15 +311,3 @@ def _cannot_retract(draft: Draft, event_id: str) -> None:
         return
     draft.audit("nothing_to_retract", "no retained event of that id and source; if it comes it will not count")
     draft.state.retracted = [*draft.state.retracted, short_id(event_id)][-MAX_RETRACTED:]
-
-
-def _unsee(draft: Draft, retracted: Observation) -> None:
-    """Where a retracted event was the last position known, the one before it is again."""
-    state = draft.state
-    if state.last_seen is None or state.last_seen.event_id != retracted.id:
-        return
-    state.last_seen = None
-    accepted = [(device.accepted.at, device.accepted.id) for device in state.devices.values() if device.accepted]
-    newest = draft.records.find(max(accepted)[1]) if accepted else None
-    if newest is not None:
-        see(draft, newest)

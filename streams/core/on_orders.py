@@ -3,26 +3,22 @@
 from datetime import timedelta
 
 from schemas.orders import (
-    IdentifierKind,
-    IdentifierRecord,
     Order,
     OrderData,
     OrderEnded,
     OrderServed,
     OrderStayed,
     RequirementMet,
-    Role,
     Service,
 )
 from streams.core.breaches import withdraw
 from streams.core.deadlines import requirement_at
 from streams.core.draft import Draft
 from streams.core.force import effective_from
+from streams.core.identity import identifiers, reattribute
 from streams.core.kinds import KINDS
 from streams.core.sightings import rejudge
 from streams.core.state import End, OrderRef, Stay, VersionRef
-
-Records = dict[tuple[str, str, str], IdentifierRecord]
 
 
 def _ref(draft: Draft, order_id: str) -> OrderRef:
@@ -45,7 +41,7 @@ def order(draft: Draft, event: Order) -> None:
             return
         draft.audit("order_repeated", "this version is already held; a new event id with the same content")
         return
-    before = _identifiers(draft)
+    before = identifiers(draft.state, draft.records)
     ref.versions.append(
         VersionRef(
             version=data.version,
@@ -62,7 +58,7 @@ def order(draft: Draft, event: Order) -> None:
     if data.service is not None:
         _serve(ref, data.version, data.service)
     _supersede(draft)
-    after = _identifiers(draft)
+    after = identifiers(draft.state, draft.records)
     draft.effects.identifiers += [record for key, record in after.items() if before.get(key) != record]
     name = f"{data.order_id}/{data.version}"
     until = f"to {data.expires_at:%Y-%m-%d}" if data.expires_at else "until further order"
@@ -73,7 +69,10 @@ def order(draft: Draft, event: Order) -> None:
             "check_order", "medium", f"order {data.order_id}: {doubt}; it is loaded and acted on", cause=(name,)
         )
     others = {other.order_id for other in draft.state.orders.values() for v in other.versions if v.waits_for}
-    rejudge(draft, {data.order_id, *others, *([data.replaces] if data.replaces else [])})
+    touched = {data.order_id, *others, *([data.replaces] if data.replaces else [])}
+    if before != after and reattribute(draft, after):
+        touched = set(draft.state.orders)
+    rejudge(draft, touched)
 
 
 def doubts(data: OrderData) -> list[str]:
@@ -99,49 +98,6 @@ def _supersede(draft: Draft) -> None:
             if interim is not None:
                 determined = effective_from(later)
                 interim.superseded_at = min(interim.superseded_at or determined, determined)
-
-
-def _identifiers(draft: Draft) -> Records:
-    """What the orders say about who is named by what: the newest version that names it counts.
-
-    An identifier that a later version no longer names ends when that version takes effect.
-    """
-    found: Records = {}
-    for ref in draft.state.orders.values():
-        for version in sorted(ref.versions, key=lambda v: v.version):
-            data = draft.records.order(ref.order_id, version.version).data
-            for key, record in found.items():
-                if key[2] == ref.order_id and record.kind not in (IdentifierKind.SUBJECT, IdentifierKind.ORDER):
-                    closed = min(record.valid_to or version.effective_from, version.effective_from)
-                    found[key] = record.model_copy(update={"valid_to": closed})
-            for record in _named_by(draft.state.subject_id, data):
-                found[(record.kind, record.value, record.order_id)] = record
-    return found
-
-
-def _named_by(subject_id: str, data: OrderData) -> list[IdentifierRecord]:
-    """Every identifier that one order version states, with the subject and the order as identifiers too."""
-    themselves = [
-        IdentifierRecord(kind=kind, value=value, subject_id=subject_id, role=Role.SUBJECT, order_id=data.order_id)
-        for kind, value in (
-            (IdentifierKind.SUBJECT, data.respondent.subject_id),
-            (IdentifierKind.ORDER, data.order_id),
-        )
-    ]
-    stated = [
-        IdentifierRecord(
-            kind=stated.kind,
-            value=stated.value,
-            subject_id=subject_id,
-            role=stated.role,
-            person_id=stated.person_id,
-            order_id=data.order_id,
-            valid_from=stated.valid_from,
-            valid_to=stated.valid_to,
-        )
-        for stated in data.identifiers
-    ]
-    return themselves + stated
 
 
 def _serve(ref: OrderRef, version: int, service: Service) -> None:

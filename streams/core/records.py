@@ -16,6 +16,8 @@ from schemas.orders import Buffer, Curfew, ExclusionZone, OrderData, Term
 from streams.core.zones import Zone, prepare
 
 MINUTE_S = 60
+NOT_THEIRS = "not_theirs"
+"""The nature of evidence of a tag or plate that was somebody else's at its time."""
 # A broker takes messages of 1 MB; a late order with hundreds of terms can have more effects than that.
 _PART_BYTES = 250_000
 

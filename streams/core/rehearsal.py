@@ -93,8 +93,13 @@ class Rehearsal:
             traceparent=event.traceparent,
         )
         routing = target.routing(arrival)
-        subject_id = target.subject_id
-        incoming = SubjectEvent.model_validate({"subject_id": subject_id, "routing": routing, "event": event})
+        self._decide(
+            SubjectEvent.model_validate({"subject_id": target.subject_id, "routing": routing, "event": event}), now
+        )
+
+    def _decide(self, incoming: SubjectEvent, now: datetime) -> None:
+        self._offset += 1
+        subject_id = incoming.subject_id
         state = self.state(subject_id)
         records = Records(subject_id, self._tables.setdefault(subject_id, {}), set(state.hours))
         effects = decide(state, records, incoming, self.policy, now, self._offset, self._offset)
@@ -109,6 +114,8 @@ class Rehearsal:
         self.answers += effects.answers
         self.tasks |= {task.task_id: task for task in effects.tasks}
         self.safeguarding |= {task.safeguarding_id: task for task in effects.safeguarding}
+        for forward in effects.forwards:
+            self._decide(forward, now)
 
     def state(self, subject_id: str) -> SubjectState:
         row = self.rows.get(subject_id)

@@ -7,10 +7,13 @@ to the records is done again where it was lost on the way.
 
 from datetime import datetime
 
+from schemas.internal import MovedEvidence
 from schemas.orders import Order
 from schemas.reports import Retraction
 from schemas.sightings import Adjudication
 from streams.core.draft import Draft
+from streams.core.identity import identifiers, mark
+from streams.core.moved import observations
 from streams.core.on_evidence import adjudicated
 from streams.core.records import Observation
 from streams.core.state import SubjectState
@@ -29,6 +32,10 @@ def restore(draft: Draft, observation: Observation | None) -> None:
     event, records = draft.event, draft.records
     if isinstance(event, Order):
         records.rewrite_order(event.data.order_id, event.data.version)
+        mark(records, identifiers(draft.state, records))
+    elif isinstance(event, MovedEvidence):
+        for moved in observations(draft, event):
+            records.add(moved)
     elif isinstance(event, Retraction):
         for retracted in event.data.retracts:
             kept = records.find(f"{event.source}#{retracted}")

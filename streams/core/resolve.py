@@ -10,6 +10,7 @@ from schemas.internal import Arrival, Routing
 from schemas.orders import (
     IdentifierKind,
     IdentifierRecord,
+    IdentityCorrected,
     Order,
     OrderEnded,
     OrderServed,
@@ -28,6 +29,9 @@ EXERCISE = "exercise/"
 def world_id(subject_id: str, exercise: bool) -> str:
     """The key of a subject's row: exercise traffic has rows of its own."""
     return f"{EXERCISE}{subject_id}" if exercise else subject_id
+
+
+_OF_A_SUBJECT = OrderServed | OrderEnded | OrderStayed | RequirementMet | IdentityCorrected | Retraction | TaskUpdate
 
 
 class Index(Protocol):
@@ -57,7 +61,7 @@ def direct_subject(event: Event) -> str | None:
     """The subject that the event's sender names with authority; these make, move or end what we hold."""
     if isinstance(event, Order):
         return event.data.respondent.subject_id
-    if isinstance(event, OrderServed | OrderEnded | OrderStayed | RequirementMet | Retraction | TaskUpdate):
+    if isinstance(event, _OF_A_SUBJECT):
         return event.data.subject_id
     return None
 

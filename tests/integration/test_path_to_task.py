@@ -109,7 +109,7 @@ def test_from_an_order_and_evidence_to_an_arrest_and_the_next_task(pipeline: Pip
     arrested_at = ago()
     pipeline.publish("custody-events", custody("S1", "arrested", arrested_at))
     arrested = moved(pipeline, task, "arrested")
-    assert [entry.what for entry in arrested.history][-4:] == ["acknowledge", "assign", "en_route", "arrested"]
+    assert [entry.what for entry in arrested.history][-4:] == ["acknowledge", "assign: RV-12", "en route", "arrested"]
 
     again_at = ago()
     pipeline.publish("breach-reports", report("O-S1", again_at))

@@ -139,22 +139,19 @@ def test_somebody_who_acts_just_before_the_lapse_is_heard_just_after_it() -> Non
 
 
 def test_a_withdrawal_that_nobody_decides_gets_louder_too() -> None:
-    subject = Subject(order())
+    subject = Subject(order(notifies_elsewhere=True))
     sent = report(NOW)
-    subject.feed(sent)
-    subject.feed(retraction(sent.id, at=after(60)))
+    subject.feed(sent, retraction(sent.id, at=after(60)))
     assert subject.task.state is TaskState.WITHDRAWAL_RECOMMENDED
-    step = subject.task.next_escalation_at
-    assert step == after(POLICY.grade(subject.task.grade).escalate_after_s["controller"]), (
-        "as before: nobody has acted"
-    )
+    step = after(POLICY.grade(subject.task.grade).escalate_after_s["controller"])
+    assert subject.task.next_escalation_at == step, "as before: nobody has acted"
     subject.feed(wake(step))
     assert escalations(subject) == ["controller"]
-    assert "a withdrawal waits for a decision" in subject.alerts[-1].text
+    assert "a withdrawal waits for a decision" in next(a.text for a in subject.alerts if a.kind == "escalation")
 
 
 def test_an_ended_task_never_wakes_the_row_for_itself() -> None:
-    subject = Subject(order())
+    subject = Subject(order(notifies_elsewhere=True))
     subject.feed(fix(NOW))
     subject.feed(update(subject.task.task_id, "arrested", after(10)))
     before = len(subject.alerts)
