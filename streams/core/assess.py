@@ -55,7 +55,7 @@ def decide(
         if isinstance(draft.event, TaskUpdate):
             on_tasks.repeated(draft, draft.event)
     elif state.retracted and short_id(draft.event.event_id) in state.retracted:
-        draft.audit("retracted", "its source had taken it back before it came")
+        draft.audit("retracted", "its source has taken it back")
     elif _claimed(draft.event) > draft.now + timedelta(seconds=policy.limits.future_tolerance_s):
         _quarantine(draft)
     elif moved.passed_on(draft):

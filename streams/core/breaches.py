@@ -10,7 +10,7 @@ from streams.core.jurisdiction import force_flag, jurisdiction_flag
 from streams.core.kinds import KINDS
 from streams.core.records import Observation
 from streams.core.safeguarding import notify
-from streams.core.state import BreachFact, TaskRow, Waiting, short_id
+from streams.core.state import MAX_WITHDRAWN, BreachFact, TaskRow, Waiting, short_id
 from streams.core.tasks import SYSTEM, change_state, forces_of, live_task, note, regrade, respond_within
 from streams.core.transitions import SEARCHING
 from streams.core.visits import Visit
@@ -174,7 +174,10 @@ def _add(draft: Draft, fact: BreachFact, position: Position | None, force: str |
     if earlier:
         draft.audit("pattern", f"{len(earlier)} earlier breaches are on record: a new risk assessment is due")
     first = "new task: " if opened else "task upgraded: " if rose else "further breach: "
-    alert_breach(draft, fact, "breach", first + what)
+    again = short_id(fact.breach_id) in state.withdrawn
+    if again:
+        first = "a breach stands again: "
+    alert_breach(draft, fact, "breach", first + what, again=again)
     draft.touch(task, TaskChange.OPENED if opened else TaskChange.BREACH)
     notify(draft, "breach", f"a breach of {fact.term_kind.replace('_', ' ')}: {fact.certainty}", fact.protects)
 
@@ -208,6 +211,7 @@ def withdraw(draft: Draft, fact: BreachFact, why: str) -> None:
     """A breach no longer stands. The task stays: withdrawing it is for a person to decide."""
     state = draft.state
     state.breaches.remove(fact)
+    state.withdrawn = [*state.withdrawn, short_id(fact.breach_id)][-MAX_WITHDRAWN:]
     draft.audit("breach_withdrawn", why, orders=[f"{fact.order_id}/{fact.order_version}"])
     task = draft.task(fact.task_id)
     if task is None:
@@ -232,7 +236,8 @@ def withdraw(draft: Draft, fact: BreachFact, why: str) -> None:
     )
 
 
-def alert_breach(draft: Draft, fact: BreachFact, kind: str, text: str) -> None:
+def alert_breach(draft: Draft, fact: BreachFact, kind: str, text: str, *, again: bool = False) -> None:
+    """`again`: it was raised, and taken back since; under the same id a reader would take it for a repeat."""
     task = draft.task(fact.task_id)
     assert task is not None
     highest = task.grade == draft.policy.grades[0].name
@@ -242,7 +247,7 @@ def alert_breach(draft: Draft, fact: BreachFact, kind: str, text: str) -> None:
         text,
         task_id=task.task_id,
         breach_id=fact.breach_id,
-        cause=(fact.breach_id,),
+        cause=(fact.breach_id, draft.event.event_id) if again else (fact.breach_id,),
         to="controller",
         forces=forces_of(task, draft.state, draft.records),
     )

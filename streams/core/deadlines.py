@@ -214,7 +214,10 @@ def due(draft: Draft) -> None:
             since = f"{device.newest[0]:%Y-%m-%d %H:%M}Z"
             draft.audit("tag_silent", f"no fix since {since}: no data is not compliance")
             draft.alert(
-                "tag_silent", "high", f"{track.replace(':', ' ')} is silent since {since}", cause=(track, since)
+                "tag_silent",
+                "high",
+                f"{track.replace(':', ' ')} is silent since {since}",
+                cause=(track, device.newest[0].isoformat()),
             )
             notify(draft, "tag_failed", f"the subject's tag is silent since {since}")
     for fact, silent_from in list(_silent_visits(state, policy)):

@@ -274,6 +274,7 @@ def retraction(draft: Draft, event: Retraction) -> None:
             _cannot_retract(draft, event_id)
             continue
         draft.audit("retracted", "the source took the event back; its message says why")
+        _forget_for_good(draft, event_id)
         kept_tracks = {o.track for o in draft.records.all()}
         for fact in facts:
             if fact.track == "report" or fact.track not in kept_tracks:
@@ -310,4 +311,9 @@ def _cannot_retract(draft: Draft, event_id: str) -> None:
         )
         return
     draft.audit("nothing_to_retract", "no retained event of that id and source; if it comes it will not count")
+    _forget_for_good(draft, event_id)
+
+
+def _forget_for_good(draft: Draft, event_id: str) -> None:
+    """If it comes, or is delivered once more, it does not count."""
     draft.state.retracted = [*draft.state.retracted, short_id(event_id)][-MAX_RETRACTED:]

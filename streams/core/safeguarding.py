@@ -22,7 +22,7 @@ from streams.core.effects import cause_id
 from streams.core.ladder import begin, next_step, told, wait
 from streams.core.policy import Policy
 from streams.core.records import Records
-from streams.core.state import MAX_REASONS, SafeguardingRow, SubjectState, Waiting
+from streams.core.state import MAX_NOTE, MAX_REASONS, SafeguardingRow, SubjectState, Waiting
 from streams.core.tasks import SYSTEM, live_task, newest_orders, note
 from streams.core.transitions import ANYBODY, ROOM, SENIOR
 
@@ -138,7 +138,7 @@ def update(draft: Draft, row: SafeguardingRow, event: TaskUpdate) -> str | None:
     if data.action == "told":
         assert data.person_id is not None
         assert data.reason is not None
-        row.told[data.person_id] = Told(at=event.time, by=by, what=data.reason, event_id=event.event_id)
+        row.told[data.person_id] = Told(at=event.time, by=by, what=data.reason[:MAX_NOTE], event_id=event.event_id)
         if not any(_owed(row, person.person_id) for person in people):
             row.state = _S.CLOSED
         return None

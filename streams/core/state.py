@@ -36,6 +36,7 @@ MAX_BREACHES = 40
 # than a hundred others has the same effect ids, so readers still see it once.
 MAX_KNOWN_IDS = 100
 MAX_HISTORY = 20
+MAX_NOTE = 300
 MAX_TASKS = 4
 # Arrested, and nobody has closed them: more than these cannot be moved any more (the log keeps them).
 MAX_UNCLOSED = 10
@@ -50,6 +51,7 @@ MAX_TRACKS = 80
 # Of breaches that left the row, so that re-judging does not count and alert them again; 9 bytes each.
 MAX_DROPPED = 300
 MAX_RETRACTED = 100
+MAX_WITHDRAWN = 100
 MAX_TOLD = 100
 # Low alerts that are counted in this hour, of about 100 bytes; one device rarely has more than three kinds.
 MAX_HELD_BACK = 40
@@ -291,7 +293,9 @@ class SubjectState(_Part):
     """`order|term|device` -> the automaton, kept only while it is not plainly outside."""
     breaches: list[BreachFact] = []
     retracted: list[str] = []
-    """Short ids of events that were taken back before they came, newest last."""
+    """Short ids of events that were taken back, newest last."""
+    withdrawn: list[str] = []
+    """Short ids of breaches that no longer stand, newest last: one that stands again is news."""
     dropped: list[str] = []
     """Short ids of breaches that have left the row, newest last."""
     tasks: list[TaskRow] = []
@@ -400,10 +404,16 @@ def _givings_up(state: SubjectState) -> Iterator[None]:
     for task in [task for task in ended if task is not state.tasks[-1]]:  # ended tasks but the newest task
         state.tasks.remove(task)
         yield
+    for row in state.safeguarding[:-1]:  # the safeguarding task before the newest: its history but the last entry
+        row.history = row.history[-1:]
+    state.held_back.clear()  # the log has the first alert of each; what was held back of this hour is not listed
+    yield
     state.quiet.clear()  # counters of repeated negatives: one more entry in the hour
     yield
     for task in state.tasks:  # the live task's history but its first and its newest entries
         task.history = [*task.history[:1], *task.history[1:][-5:]]
+    for row in state.safeguarding:
+        row.history = [*row.history[:1], *row.history[1:][-3:]]
     yield
     while len(state.known) > 20:  # ids of old events: a repeat has the same effect ids
         del state.known[next(iter(state.known))]

@@ -14,7 +14,7 @@ from streams.core.ladder import begin, next_step, told, wait
 from streams.core.policy import Grade, Policy
 from streams.core.priority import prioritise
 from streams.core.records import Records
-from streams.core.state import MAX_HISTORY, BreachFact, SafeguardingRow, SubjectState, TaskRow
+from streams.core.state import MAX_HISTORY, MAX_NOTE, BreachFact, SafeguardingRow, SubjectState, TaskRow
 from streams.core.transitions import BEGUN, LIVE, TRANSITIONS, WAITING
 
 SYSTEM = "breachwatch"
@@ -68,7 +68,9 @@ def change_state(
 
 
 def note(task: TaskRow | SafeguardingRow, at: datetime, what: str, by: str, event_id: str) -> None:
-    """Add to the task's history; the oldest entries but the first leave when it is long."""
+    """Add to the task's history; the oldest entries but the first leave when it is long. A long text is cut: the
+    log has the whole of it."""
+    what = what if len(what) <= MAX_NOTE else what[: MAX_NOTE - 1] + "\N{HORIZONTAL ELLIPSIS}"
     task.history.append(HistoryEntry(at=at, what=what, by=by, event_id=event_id))
     if len(task.history) > MAX_HISTORY:
         del task.history[1]

@@ -22,6 +22,7 @@ from world import World, m, spo
 from schemas.base import Event
 from schemas.inbound import BadMessageError, decode
 from schemas.orders import IdentifierKind, IdentifierRecord, Order, Role
+from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, AuditEntry
 from streams import dead_letters
 from streams.agents.assess import identifier_key
@@ -94,7 +95,13 @@ def test_behaviour_43_no_alert_task_or_audit_entry_names_a_protected_person_or_t
     assert len(pipeline.tasks) > 20
     assert len(pipeline.alerts) > 100
     assert len(pipeline.audits) > 1000
-    for name, models in (("alert", pipeline.alerts), ("task", pipeline.tasks.values()), ("audit", pipeline.audits)):
+    assert len(pipeline.safeguarding) > 20
+    for name, models in (
+        ("alert", pipeline.alerts),
+        ("task", pipeline.tasks.values()),
+        ("safeguarding task", pipeline.safeguarding.values()),
+        ("audit", pipeline.audits),
+    ):
         search.none_in(name, (model.model_dump_json() for model in models))
     assert search.searched > 500_000
 
@@ -259,5 +266,10 @@ def test_behaviour_43_task_tells_no_position_of_the_protected_person() -> None:
     world.give(fix(m(1), where, device="tag-p1"), fix(m(1.5), away()))
     assert world.breach.term_kind == "distance"
     search = Search([repr(where["latitude"]), repr(where["longitude"]), "tag-p1"])
-    outputs: list[Alert | ArrestTask | AuditEntry] = [*world.alerts(), *world.tasks, *world.audits()]
+    outputs: list[Alert | ArrestTask | AuditEntry | SafeguardingTask] = [
+        *world.alerts(),
+        *world.tasks,
+        *world.audits(),
+        *world.pipeline.safeguarding.values(),
+    ]
     search.none_in("output", (output.model_dump_json() for output in outputs))

@@ -32,7 +32,17 @@ T = TypeVar("T")
 
 WITHIN_S = 60.0
 """How long a condition may take to hold: far above what it takes, so that a slow machine does not fail a test."""
-READ_TOPICS = ("arrest-tasks", "alerts", "audit", "dead-letters", "unresolved", "subject-events", "identifiers")
+READ_TOPICS = (
+    "arrest-tasks",
+    "safeguarding-tasks",
+    "task-answers",
+    "alerts",
+    "audit",
+    "dead-letters",
+    "unresolved",
+    "subject-events",
+    "identifiers",
+)
 _BREACHWATCH = str(Path(sys.executable).with_name("breachwatch"))
 _LOG_TAIL_LINES = 40
 
