@@ -78,6 +78,8 @@ def order(draft: Draft, event: Order) -> None:
 def doubts(data: OrderData) -> list[str]:
     """What a person should check about an order that is loaded all the same (never dropped)."""
     row, found = KINDS[data.kind], []
+    if data.missing:
+        found.append(f"entered by hand; not stated: {', '.join(data.missing)}")
     if data.expires_at is not None:
         length = data.expires_at - data.made_at
         if row.min_days is not None and length < timedelta(days=row.min_days) - timedelta(days=1):
