@@ -38,7 +38,10 @@ class Routing(Arrival):
 
 
 class DeadlineDue(Event):
-    """Wake this subject: something that its row waits for has fallen due at `time`. Only workers send it."""
+    """Wake this subject: something that its row waits for is due. Only workers send it.
+
+    `time` is how far the row's time has come at least; an early one changes nothing.
+    """
 
     type: Literal["deadline_due"]
     data: dict[str, str] = {}

@@ -2,87 +2,132 @@
 
 A timer outside the stream cannot write a table, so what is due is published to `subject-events` and assess
 applies it. The row keeps its own `wake_at`, so a worker that takes partitions over finds their alarms there.
+
+A wait is measured by the monotonic clock, from the row's own time at its last event, so that no step of a clock
+makes it longer. The wake-up says how far the row's time has come by that measure, and assess takes the later of
+this and the broker's time. What has passed while no worker ran is known from the broker's clock alone: where the
+estimate of that runs ahead, a wake-up comes early, changes nothing, and its acknowledgement sets the estimate right.
 """
 
 import asyncio
 import contextlib
 import hashlib
 import heapq
-import time
-from collections.abc import Callable
+import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
 
 from schemas.internal import DeadlineDue, Routing, SubjectEvent
+from streams.broker_clock import BrokerClock
 from streams.core.effects import cause_id
 
 log = structlog.get_logger()
 
-# Assess judges by the broker's clock. Where that is behind ours the alarm comes too early and changes nothing;
-# it is set again, not sooner than this.
+# An alarm is not due sooner than this after it was set, so that one that comes too early cannot spin.
 RETRY_S = 1.0
 # Between two looks at the heap when nothing is due: what a deadline may be late by.
 TICK_S = 0.25
 
 
-class Alarms:
-    """A heap of (due, subject); a subject's newest setting counts."""
+class Alarm(NamedTuple):
+    """When a subject must be woken; `due` and `row_time` by the row's time, seconds since 1970."""
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, bytes]] = []
-        self._due: dict[bytes, float] = {}
+    due: float
+    row_time: float
+    """The row's time when the alarm was set."""
+    set_at: float
+    """The monotonic time then."""
+
+
+class WakeUp(NamedTuple):
+    """A subject that is due, and how far its row's time has come at least."""
+
+    subject: bytes
+    row_time: float
+
+
+class Alarms:
+    """A heap of subjects by when they are due; a subject's newest setting counts."""
+
+    def __init__(self, clock: BrokerClock) -> None:
+        self.clock = clock
+        self._alarms: dict[bytes, Alarm] = {}
+        self._heap: list[tuple[float, bytes, Alarm]] = []
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._alarms)
 
-    def set(self, subject: bytes, due: float | None, not_before: float = 0.0) -> None:
-        """`due` in seconds since 1970; None: the subject waits for nothing."""
+    def set(self, subject: bytes, due: float | None, row_time: float) -> None:
+        """`due` None: the subject waits for nothing."""
         if due is None:
-            self._due.pop(subject, None)
+            self._alarms.pop(subject, None)
             return
-        due = max(due, not_before)
-        if self._due.get(subject) != due:
-            self._due[subject] = due
-            heapq.heappush(self._heap, (due, subject))
-
-    def pop(self, now: float) -> list[bytes]:
-        """Those due by `now`; each is forgotten until it is set again."""
-        found = []
-        while self._heap and self._heap[0][0] <= now:
-            due, subject = heapq.heappop(self._heap)
-            if self._due.get(subject) == due:
-                del self._due[subject]
-                found.append(subject)
-        return found
+        alarm = self._alarms[subject] = Alarm(due, row_time, self.clock.monotonic())
+        heapq.heappush(self._heap, (self._rings(alarm), subject, alarm))
 
     def clear(self) -> None:
-        self._heap, self._due = [], {}
+        self._alarms, self._heap = {}, []
+
+    def heard(self, appended: float, sent: float = -math.inf) -> None:
+        """Take in what a message or an acknowledgement says of the broker's clock, as `BrokerClock.heard`."""
+        if not self.clock.heard(appended, sent):
+            return
+        log.warning("broker_clock_differs", now=datetime.fromtimestamp(self.clock.now(), tz=UTC).isoformat())
+        self._heap = [(self._rings(alarm), subject, alarm) for subject, alarm in self._alarms.items()]
+        heapq.heapify(self._heap)
+
+    def pop(self) -> WakeUp | None:
+        """The next that is due, forgotten until it is set again; None if nobody is."""
+        now = self.clock.monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            _, subject, alarm = heapq.heappop(self._heap)
+            if self._alarms.get(subject) is alarm:
+                del self._alarms[subject]
+                return WakeUp(subject, alarm.row_time + now - alarm.set_at)
+        return None
+
+    def _rings(self, alarm: Alarm) -> float:
+        """The monotonic time of the alarm: as soon as either measure says that it is due."""
+        by_wait = alarm.set_at + alarm.due - alarm.row_time
+        by_broker = self.clock.monotonic() + alarm.due - self.clock.now()
+        return max(min(by_wait, by_broker), alarm.set_at + RETRY_S)
 
 
-def wake_at(row: bytes) -> float | None:
-    """The row's alarm, seconds since 1970, without decoding the rest of it into models."""
-    stated = orjson.loads(row).get("wake_at")
-    return None if stated is None else datetime.fromisoformat(stated).timestamp()
+class Times(NamedTuple):
+    """A row's alarm and its time, seconds since 1970."""
+
+    wake_at: float | None
+    now: float
 
 
-def wake_up(subject: bytes, now: float) -> bytes:
-    """The `subject-events` message that wakes a subject."""
-    at = datetime.fromtimestamp(now, tz=UTC)
+def times(row: bytes) -> Times:
+    """Of a row as it is stored, without decoding the rest of it into models."""
+    fields = orjson.loads(row)
+    wake_at, now = (
+        None if fields.get(name) is None else datetime.fromisoformat(fields[name]).timestamp()
+        for name in ("wake_at", "now")
+    )
+    return Times(wake_at, now or 0.0)
+
+
+def wake_up(subject: bytes, row_time: float, sent: float) -> bytes:
+    """The `subject-events` message that wakes a subject; both times in seconds since 1970."""
+    at, sent_at = datetime.fromtimestamp(row_time, tz=UTC), datetime.fromtimestamp(sent, tz=UTC)
     event = DeadlineDue(
         id=cause_id("deadline", subject.decode(), at.isoformat()),
         source="breachwatch",
         type="deadline_due",
         time=at,
-        recordedtime=at,
+        recordedtime=sent_at,
     )
     routing = Routing(
         topic="deadlines",
         partition=0,
         offset=0,
-        appended_at=at,
+        appended_at=sent_at,
         sha256=hashlib.sha256(event.model_dump_json().encode()).hexdigest(),
     )
     return SubjectEvent(subject_id=subject.decode(), routing=routing, event=event).model_dump_json().encode()
@@ -91,10 +136,8 @@ def wake_up(subject: bytes, now: float) -> bytes:
 class AlarmClock:
     """Sends the wake-ups that are due for the partitions that this worker owns."""
 
-    def __init__(self, app: Any, alarms: Alarms, clock: Callable[[], float] = time.time) -> None:
-        self._app = app
+    def __init__(self, app: Any, alarms: Alarms) -> None:
         self._alarms = alarms
-        self._clock = clock
         self._subject_events = app.raw_topic("subject-events")
         self.task: asyncio.Task[None] | None = None
 
@@ -111,12 +154,26 @@ class AlarmClock:
         """Take every alarm from the rows of the partitions that are now ours."""
         self._alarms.clear()
         for subject, row in table.items():
-            self._alarms.set(bytes(subject), wake_at(row))
+            wake_at, now = times(row)
+            self._alarms.set(bytes(subject), wake_at, now)
         log.info("alarms_loaded", alarms=len(self._alarms))
 
     async def _run(self) -> None:
         while True:
-            now = self._clock()
-            for subject in self._alarms.pop(now):
-                await self._subject_events.send(key=subject, value=wake_up(subject, now))
+            await self._ring()
             await asyncio.sleep(TICK_S)
+
+    async def _ring(self) -> None:
+        """Send what is due; the first alone, since its acknowledgement may show that the others are not."""
+        first = self._alarms.pop()
+        if first is None:
+            return
+        sent = self._alarms.clock.monotonic()
+        acknowledged = await (await self._send(first))
+        self._alarms.heard(acknowledged.timestamp / 1000, sent)
+        while (due := self._alarms.pop()) is not None:
+            await self._send(due)
+
+    async def _send(self, due: WakeUp) -> Any:
+        value = wake_up(due.subject, due.row_time, self._alarms.clock.now())
+        return await self._subject_events.send(key=due.subject, value=value)

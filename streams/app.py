@@ -11,6 +11,7 @@ from streams import transport
 from streams.agents.assess import assess_agent
 from streams.agents.ingest import INGESTED, ingest_agent
 from streams.alarms import AlarmClock, Alarms
+from streams.broker_clock import BrokerClock
 from streams.core import jurisdiction
 from streams.core.policy import load_policy
 from streams.identifiers import IndexReader
@@ -100,10 +101,10 @@ def create_app(settings: Settings, worker_id: str) -> App:
         worker_redirect_stdouts=False,
     )
     policy = load_policy(settings.policy_file)
-    jurisdiction.load()
+    jurisdiction.load(policy.places.urban_population)
     index = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     subjects, records = app.bytes_table("subjects"), app.bytes_table("records")
-    alarms = Alarms()
+    alarms = Alarms(BrokerClock())
     assess_agent(app, policy, subjects, records, alarms)
     for name in INGESTED:
         ingest_agent(app, name, index)

@@ -12,7 +12,7 @@ from schemas.inbound import BadMessageError, BadReason
 from schemas.internal import SubjectEvent
 from schemas.orders import IdentifierRecord
 from streams import dead_letters, metrics
-from streams.alarms import RETRY_S, Alarms
+from streams.alarms import Alarms
 from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy
@@ -72,6 +72,7 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
 
     async def assess_one(message: Any) -> None:
         appended_at = datetime.fromtimestamp(message.timestamp, tz=UTC)
+        alarms.heard(message.timestamp)
         origin = Origin("subject-events", message.partition, message.offset, appended_at)
         try:
             incoming = SubjectEvent.model_validate_json(message.value or b"")
@@ -103,7 +104,7 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
             await app.sends.barrier(app.settings.send_timeout_s)
         subjects[subject.encode()] = row
         due = None if state.wake_at is None else state.wake_at.timestamp()
-        alarms.set(subject.encode(), due, not_before=appended_at.timestamp() + RETRY_S)
+        alarms.set(subject.encode(), due, (state.now or appended_at).timestamp())
         await send(effects)
         for kind in effects.suppressed:
             metrics.SUPPRESSED.labels(kind).inc()

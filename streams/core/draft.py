@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from schemas.base import Event
-from schemas.internal import Routing, SubjectEvent
+from schemas.internal import DeadlineDue, Routing, SubjectEvent
 from schemas.tasks import Alert, AuditEntry, TaskChange
 from streams.core.chain import link
 from streams.core.effects import Effects, cause_id
@@ -29,7 +29,8 @@ Addressee = Literal["controller", "supervisor", "duty_inspector", "neighbouring_
 
 class Draft:
     """What every rule works on. `now` is the log's time, kept monotone in the row: a broker's stepped clock
-    cannot make a replay decide differently."""
+    cannot make a replay decide differently. A wake-up says how far the row's time has come at least, measured
+    without the broker's clock: a step back must not keep a task waiting."""
 
     def __init__(
         self,
@@ -46,7 +47,8 @@ class Draft:
         self.event: Event = incoming.event
         self.policy = policy
         self.offset = offset
-        self.now = max(appended_at, state.now) if state.now else appended_at
+        known = [appended_at, *([state.now] if state.now else [])]
+        self.now = max(known + ([self.event.time] if isinstance(self.event, DeadlineDue) else []))
         self.effects = Effects()
         self.touched: dict[str, TaskChange] = {}
         """Arrest tasks to send again, and the gravest that has changed on each; safeguarding tasks too."""

@@ -10,6 +10,7 @@ from functools import lru_cache
 import reverse_geocode
 
 from schemas.base import Position
+from streams.core.zones import distance_m
 
 ENGLAND_AND_WALES = {"England", "Wales"}
 # The names under which forces outside the 43 of England and Wales appear in events.
@@ -29,8 +30,6 @@ class Whereabouts:
 
     town: str
     nation: str
-    population: int = 0
-    """Of the town; 0 where it is not known."""
 
 
 @lru_cache(maxsize=10_000)
@@ -38,7 +37,15 @@ def _nearest(latitude: float, longitude: float) -> Whereabouts:
     found = reverse_geocode.get((latitude, longitude))
     in_uk = found["country_code"] == "GB"
     nation = found.get("state", "") if in_uk else found["country"]
-    return Whereabouts(found["city"], nation, found.get("population") or 0)
+    return Whereabouts(found["city"], nation)
+
+
+@lru_cache(maxsize=10_000)
+def _from_town_m(latitude: float, longitude: float, population: int) -> float:
+    """Metres to the middle of the nearest town of so many people."""
+    town = reverse_geocode.get((latitude, longitude), min_population=population)
+    middle = Position(latitude=town["latitude"], longitude=town["longitude"])
+    return distance_m(Position(latitude=latitude, longitude=longitude), middle)
 
 
 def whereabouts(position: Position) -> Whereabouts:
@@ -46,9 +53,10 @@ def whereabouts(position: Position) -> Whereabouts:
     return _nearest(round(position.latitude, 2), round(position.longitude, 2))
 
 
-def load() -> None:
-    """Read the gazetteer (some 0.4 s) before the first event needs it."""
+def load(urban_population: int) -> None:
+    """Read the gazetteer (some 0.8 s) before the first event needs it."""
     _nearest(51.5, -0.12)
+    _from_town_m(51.5, -0.12, urban_population)
 
 
 def place_name(position: Position) -> str:
@@ -56,9 +64,10 @@ def place_name(position: Position) -> str:
     return f"near {found.town}, {found.nation}" if found.nation else f"near {found.town}"
 
 
-def is_rural(position: Position, urban_population: int) -> bool:
-    """Is the nearest town too small to count as one? In doubt it is not, which gives less time."""
-    return 0 < whereabouts(position).population < urban_population
+def is_rural(position: Position, urban_population: int, urban_within_m: float) -> bool:
+    """Is no town of so many people near? A quarter of a city may be listed as a small place of its own."""
+    at = round(position.latitude, 2), round(position.longitude, 2)
+    return _from_town_m(*at, urban_population) > urban_within_m
 
 
 def jurisdiction_flag(position: Position, extent: str) -> str | None:

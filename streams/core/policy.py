@@ -118,7 +118,7 @@ class Grade(Ladder):
     at_least: int
     respond_within_s: Seconds
     respond_within_rural_s: Seconds
-    """Where the nearest town has fewer people than `places.urban_population`."""
+    """In the country, as `places` has it."""
 
     @model_validator(mode="after")
     def _whole(self) -> "Grade":
@@ -150,6 +150,7 @@ class Places(_Section):
     """What tells a town from the country."""
 
     urban_population: Annotated[int, Field(gt=0)]
+    urban_within_m: Annotated[float, Field(gt=0)]
 
 
 class Policy(_Section):

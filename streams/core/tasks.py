@@ -105,7 +105,7 @@ def regrade(draft: Draft, task: TaskRow) -> bool:
 def respond_within(state: SubjectState, grade: Grade, policy: Policy) -> timedelta:
     """The time to attendance: longer in the country, where the subject was last seen there."""
     seen = state.last_seen
-    rural = seen is not None and is_rural(seen.position, policy.places.urban_population)
+    rural = seen is not None and is_rural(seen.position, policy.places.urban_population, policy.places.urban_within_m)
     return timedelta(seconds=grade.respond_within_rural_s if rural else grade.respond_within_s)
 
 

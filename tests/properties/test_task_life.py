@@ -117,12 +117,13 @@ class TaskLife(RuleBasedStateMachine):
         more = fields if whole or action == "link" else {}
         self.feed(update(task_id, action, self.clock - timedelta(seconds=earlier), role, **more))
 
-    @rule()
-    def it_is_woken(self) -> None:
-        due = self.subject.state.wake_at
-        if due is not None:
+    @rule(broker_keeps_time=st.booleans())
+    def it_is_woken(self, broker_keeps_time: bool) -> None:
+        """The worker has waited by its monotonic clock; the broker's may have been set back meanwhile."""
+        due = self.subject.state.wake_at or self.clock
+        if broker_keeps_time:
             self.clock = max(self.clock, due)
-        self.feed(wake(self.clock))
+        self.feed(wake(due))
 
     @rule()
     def it_is_woken_for_nothing(self) -> None:
@@ -155,8 +156,11 @@ class TaskLife(RuleBasedStateMachine):
         for alert in effects.alerts:
             assert alert.event_id in known, "an alert without a cause"
             before = self.alerts.setdefault(alert.alert_id, alert)
+            if alert.kind in REPEATED:
+                assert (before.kind, before.text) == (alert.kind, alert.text)
+                continue
             assert before == alert, "one id, two contents"
-            assert replayed or before is alert or alert.kind in REPEATED, f"{alert.kind} was raised twice"
+            assert replayed or before is alert, f"{alert.kind} was raised twice"
         for answer in effects.answers:
             assert answer.event_id in self.updates
             assert answer.accepted or answer.reason
@@ -223,8 +227,7 @@ class TaskLife(RuleBasedStateMachine):
             if task.state in WAITING:
                 assert task.next_escalation_at is not None
                 steps = self.escalations()
-                self.clock = max(self.clock, task.next_escalation_at)
-                self.feed(wake(self.clock))
+                self.feed(wake(task.next_escalation_at))
                 assert self.escalations() > steps, "nobody was told"
         for task in self.snapshots.values():
             if task.state is TaskState.CLOSED and self.subject.records.order("O1", 1).data.risk != "standard":
@@ -232,8 +235,8 @@ class TaskLife(RuleBasedStateMachine):
                 assert any(senior in closer for senior in SENIOR)
 
 
-REPEATED = {"buffer_entered"}
-"""Raised again at re-judging, under the same id."""
+REPEATED = {"buffer_entered", "tag_silent"}
+"""Raised again at re-judging, and where the last fix before a silence is taken back, under the same id."""
 
 TestTaskLife = TaskLife.TestCase
 TestTaskLife.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
