@@ -4,13 +4,14 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
 from schemas.inbound import TOPIC_EVENTS, decode, type_name
 from streams.cli import COMMANDS, build
+from streams.core.transitions import ANYBODY, CUSTODY, ROOM, SYSTEM, TRANSITIONS
 from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -19,7 +20,7 @@ EVENTS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README
 
 
 def test_it_shows_events() -> None:
-    assert {event["type"] for event in EVENTS} == {"breach_report", "tag_fix", "order"}
+    assert {event["type"] for event in EVENTS} == {"breach_report", "tag_fix", "order", "task_update"}
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: str(event["type"]))
@@ -28,12 +29,12 @@ def test_every_event_is_valid_on_its_topic(event: dict[str, object]) -> None:
     assert decode(topic, json.dumps(event).encode()).id == event["id"]
 
 
-def _resolved(words: list[str]) -> click.Command:
+def _resolved(words: list[str]) -> Any:
     """The command that `breachwatch WORDS` runs; fails when a word of it is no command or option."""
     assert words[0] in COMMANDS, words
-    command: click.Command = typer.main.get_command(build(words[0])).commands[words[0]]
+    command: Any = typer.main.get_command(build(words[0])).commands[words[0]]
     for word in words[1:]:
-        if isinstance(command, click.Group):
+        if hasattr(command, "commands"):
             assert word in command.commands, words
             command = command.commands[word]
         elif word.startswith("--"):
@@ -48,7 +49,26 @@ def test_every_command_it_names_exists_with_its_options() -> None:
     named = [shlex.split(line) for line in [*lines, *spans]]
     assert {"worker", "gate", "topics", "publish", "tail", "demo"} <= {words[0] for words in named}
     for words in named:
-        assert not isinstance(_resolved(words), click.Group), words
+        assert not hasattr(_resolved(words), "commands"), words
+
+
+def test_its_table_of_moves_is_the_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([\w, ]+) \| ([\w ]+) \| ([\w, ]+) \|$", README, re.MULTILINE)
+    who = {
+        "anybody": ANYBODY,
+        "control room": ROOM,
+        "dispatch": {"dispatch"},
+        "custody": CUSTODY,
+        "breachwatch": SYSTEM,
+    }
+    table = {
+        action: (set(starts.split(", ")), to, set().union(*(who[name] for name in names.split(", "))))
+        for action, starts, to, names in rows
+    }
+    assert table == {
+        action: (set(map(str, move.starts)), str(move.to or "as before"), set(move.roles))
+        for action, move in TRANSITIONS.items()
+    }
 
 
 def test_its_make_targets_exist() -> None:
