@@ -2,7 +2,7 @@
 
 import shutil
 
-from harness import Pipeline, ago, event, order, tag_fix
+from harness import OUTSIDE, Pipeline, ago, event, order, report, tag_fix
 
 SUBJECTS = [f"S42-{number}" for number in range(8)]
 """More than there are partitions, so that every partition's recovery is in it."""
@@ -34,3 +34,22 @@ def test_behaviour_42_worker_that_rebuilds_its_tables_judges_what_waited(pipelin
     assert pipeline.outputs.records["unresolved"] == []
     decisions = {entry.decision for entry in pipeline.outputs.audits()}
     assert not decisions & {"no_order_in_force", "not_in_force", "no_breach"}
+
+
+def test_case_21_alert_that_was_held_back_is_not_raised_by_a_restart(pipeline: Pipeline) -> None:
+    """The second notice of a weak battery within the hour is held back, also by a worker that has just started."""
+    worker = pipeline.worker()
+    pipeline.ready()
+    pipeline.publish("orders", order("S21", tag="tag-21"))
+    pipeline.publish("sightings", tag_fix("tag-21", where=OUTSIDE, battery_low=True))
+    pipeline.until(lambda: pipeline.outputs.alerts(), "the notice")
+    pipeline.drained()
+    worker.stop()
+    shutil.rmtree(pipeline.settings.data_dir / "workers")
+
+    pipeline.publish("sightings", tag_fix("tag-21", where=OUTSIDE, battery_low=True))
+    pipeline.publish("breach-reports", report("O-S21"))
+    pipeline.worker()
+    pipeline.until(lambda: pipeline.outputs.final_tasks(), "the breach after it is told at once")
+    pipeline.drained()
+    assert sorted(alert.kind for alert in pipeline.outputs.alerts()) == ["breach", "tag_battery"]
