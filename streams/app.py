@@ -14,11 +14,14 @@ from streams.alarms import AlarmClock, Alarms
 from streams.broker_clock import BrokerClock
 from streams.core import jurisdiction
 from streams.core.policy import load_policy
+from streams.health import Health
 from streams.identifiers import IndexReader
 from streams.kafka.admin import bootstrap
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name, topic_specs
 from streams.settings import Settings
+from streams.tables import SubjectTable
 from streams.unresolved import Redrive
+from streams.watchdog import Progress, Pulse, Watchdog
 
 # The types alone leave the app's JSON codec in place: bytes that are not JSON would kill the stream.
 _RAW = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
@@ -30,6 +33,7 @@ class App(faust.App):
     def __init__(self, settings: Settings, name: str, **options: Any) -> None:
         self.settings = settings
         self.sends = transport.Sends()
+        self.pulse = Pulse(settings.session_timeout_s)
         self.committed: dict[tuple[str, int], int] = {}
         self.partition_count = {spec.name: spec.partitions for spec in topic_specs(settings)}
         super().__init__(name, **options)
@@ -45,14 +49,33 @@ class App(faust.App):
         full = full_name(self.settings, name)
         return self.topic(full, partitions=self.partition_count[full], allow_empty=True, **_RAW)
 
-    def bytes_table(self, name: str) -> Any:
+    def bytes_table(self, name: str, kind: type[faust.Table] = faust.Table) -> Any:
         """A table of bytes by bytes on the changelog that the topic list declares."""
         full = full_name(self.settings, f"breachwatch-{name}-changelog")
         partitions = self.partition_count[full]
         changelog = self.topic(full, partitions=partitions, compacting=True, allow_empty=True, **_RAW)
-        return self.Table(
-            name, partitions=partitions, changelog_topic=changelog, help=name, key_type=bytes, value_type=bytes
+        table = kind(
+            self,
+            name=name,
+            partitions=partitions,
+            changelog_topic=changelog,
+            help=name,
+            key_type=bytes,
+            value_type=bytes,
+            beacon=self.tables.beacon,
         )
+        return self.tables.add(table)
+
+    def handed_out(self) -> dict[object, Progress]:
+        """Of each stream partition, what is committed and what agents have been handed; nothing while tables recover.
+
+        Not the broker's end: messages that retention has deleted would be waited for for ever.
+        """
+        if self.rebalancing or self.tables.recovery.in_recovery:
+            return {}
+        committed, read = self.consumer._committed_offset, self.consumer._read_offset
+        found = {tp: (committed.get(tp) or 0, read.get(tp)) for tp in list(committed)}
+        return {tp: Progress(done, done if last is None else last + 1) for tp, (done, last) in found.items()}
 
     async def fault(self, error: BaseException) -> None:
         """A fault of our own: nothing is committed any more, and the process ends for another to take over."""
@@ -60,8 +83,11 @@ class App(faust.App):
         await self.crash(error)
 
 
-def create_app(settings: Settings, worker_id: str) -> App:
-    """The application of one worker; `worker_id` names its local store and its place in the group."""
+def create_app(settings: Settings, worker_id: str, health: Health) -> App:
+    """The application of one worker; `worker_id` names its local store and its place in the group.
+
+    `health` is given what there is to be asked.
+    """
     store = Path(settings.data_dir) / "workers" / worker_id
     store.mkdir(parents=True, exist_ok=True)
     servers = bootstrap(settings)
@@ -103,7 +129,7 @@ def create_app(settings: Settings, worker_id: str) -> App:
     policy = load_policy(settings.policy_file)
     jurisdiction.load(policy.places.urban_population)
     index = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
-    subjects, records = app.bytes_table("subjects"), app.bytes_table("records")
+    subjects, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
     alarms = Alarms(BrokerClock())
     assess_agent(app, policy, subjects, records, alarms)
     for name in INGESTED:
@@ -111,7 +137,16 @@ def create_app(settings: Settings, worker_id: str) -> App:
     redrive = Redrive(app, servers, index)
     alarm_clock = AlarmClock(app, alarms)
 
+    watchdog = Watchdog(app.pulse, settings.stall_timeout_s, app.handed_out)
+
     recovered = asyncio.Event()
+
+    def serving() -> str | None:
+        recovering = not recovered.is_set() or app.rebalancing or app.tables.recovery.in_recovery
+        return "tables are being recovered" if recovering else None
+
+    health.alive["event loop"] = watchdog.alive
+    health.ready |= {"tables": serving, "index": index.stale, "progress": watchdog.committing}
 
     @subjects.on_recover
     async def _take_alarms_over(*_: Any) -> None:
@@ -123,6 +158,7 @@ def create_app(settings: Settings, worker_id: str) -> App:
         """The identifier index and the re-drive live as long as the worker."""
 
         async def on_start(self) -> None:
+            await watchdog.start()
             await index.start()
             await redrive.start()
             await alarm_clock.start()
@@ -131,6 +167,7 @@ def create_app(settings: Settings, worker_id: str) -> App:
             await alarm_clock.stop()
             await redrive.stop()
             await index.stop()
+            await watchdog.stop()
 
         @Service.task
         async def _must_recover(self) -> None:
@@ -143,7 +180,9 @@ def create_app(settings: Settings, worker_id: str) -> App:
         @Service.task
         async def _watch(self) -> None:
             """A reader that has died must not leave a worker that only looks alive."""
-            readers = [task for task in (index.task, redrive.task, alarm_clock.task) if task is not None]
+            readers = [
+                task for task in (index.task, redrive.task, alarm_clock.task, watchdog.task) if task is not None
+            ]
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
             if not self.should_stop:
                 await app.fault(done.pop().exception() or RuntimeError("a reader ended"))

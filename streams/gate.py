@@ -8,6 +8,7 @@ the read, once workers have got to it. So reads on no order are remembered until
 
 import asyncio
 import contextlib
+import math
 import signal
 import time
 from collections import defaultdict, deque
@@ -25,11 +26,13 @@ from streams import dead_letters, metrics
 from streams.core.effects import cause_id
 from streams.core.plates import readings, skeleton
 from streams.dead_letters import Origin
+from streams.health import Health
 from streams.identifiers import IndexReader
 from streams.kafka.admin import bootstrap
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.progress import WorkerProgress
 from streams.settings import Settings
+from streams.watchdog import Progress, Pulse, Watchdog
 
 log = structlog.get_logger()
 
@@ -117,8 +120,14 @@ class LookBack:
 class Gate(ConsumerRebalanceListener):
     """One gate process. `run` until `stop`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, health: Health) -> None:
         self._settings = settings
+        self._rounds = 0
+        # A gate that was frozen may forward a read again, and that is all: no gap is too long for it to go on.
+        self._watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, self._round)
+        health.alive["event loop"] = self._watchdog.alive
+        health.ready |= {"partitions": self._has_partitions, "progress": self._watchdog.committing}
+        health.ready["index"] = lambda: self._reader.stale()
         servers = bootstrap(settings)
         self._topic = full_name(settings, TOPIC)
         self._sightings = full_name(settings, "sightings")
@@ -153,6 +162,13 @@ class Gate(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         log.info("gate_partitions", partitions=sorted(tp.partition for tp in assigned))
 
+    def _has_partitions(self) -> str | None:
+        return None if self._consumer.assignment() else "the gate has no partitions yet"
+
+    def _round(self) -> dict[object, Progress]:
+        """A gate commits late on purpose, by its look-back: its progress is that it goes round."""
+        return {"round": Progress(self._rounds, self._rounds + 1)}
+
     def stop(self) -> None:
         self._stopping.set()
 
@@ -160,6 +176,8 @@ class Gate(ConsumerRebalanceListener):
         """Forward until stopped; any fault of ours ends it without a commit."""
         self._reader.listeners.append(self._on_identifier)
         async with contextlib.AsyncExitStack() as stack:
+            await self._watchdog.start()
+            stack.push_async_callback(self._watchdog.stop)
             await self._producer.start()
             stack.push_async_callback(self._producer.stop)
             await self._reader.start()
@@ -177,6 +195,7 @@ class Gate(ConsumerRebalanceListener):
                 sends += await self._judge_late()
                 await asyncio.gather(*sends)
                 await self._forget()
+                self._rounds += 1
                 now = time.monotonic()
                 if now - committed >= self._settings.commit_interval_s:
                     await self._commit()
@@ -280,9 +299,9 @@ def _fault_of(value: bytes | None, max_bytes: int) -> BadMessageError | None:
     return None
 
 
-async def run_gate(settings: Settings) -> None:
+async def run_gate(settings: Settings, health: Health) -> None:
     """Run one gate until SIGTERM or SIGINT."""
-    gate = Gate(settings)
+    gate = Gate(settings, health)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, gate.stop)

@@ -40,6 +40,7 @@ class IndexReader:
         self._check: asyncio.Task[float] | None = None
         self._next_check: asyncio.Task[float] | None = None
         self._fresh_at = 0.0
+        self._stale: str | None = "the identifier index has not been read yet"
         self.task: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         # A connection answers in order, so a look at the log's end behind a waiting fetch waits as long as it
@@ -79,6 +80,10 @@ class IndexReader:
             if consumer is not None:
                 await consumer.stop()
 
+    def stale(self) -> str | None:
+        """Why nothing can be judged by it now; None if it can."""
+        return self._stale
+
     async def _read(self) -> None:
         assert self._consumer is not None
         while True:
@@ -112,9 +117,11 @@ class IndexReader:
             try:
                 await asyncio.wait_for(asyncio.shield(self._joined_check()), self._timeout_s)
                 metrics.INDEX_FRESH.set(1)
+                self._stale = None
                 return
             except Exception as error:
                 metrics.INDEX_FRESH.set(0)
+                self._stale = "the identifier index cannot be confirmed fresh: events wait"
                 if self.task is not None and self.task.done():
                     raise RuntimeError("the identifier index stopped reading") from self.task.exception()
                 log.error(

@@ -1,8 +1,6 @@
 """Every metric, in one place: prefix `breachwatch_`, base units, labels only from closed sets."""
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
-
-from streams.errors import BreachwatchError
+from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS_IN = Counter(
     "breachwatch_events_in_total", "Messages read, by inbound topic and outcome", ["topic", "outcome"]
@@ -24,15 +22,12 @@ HELD = Gauge("breachwatch_unresolved_events", "Events held because they name nob
 SUPPRESSED = Counter(
     "breachwatch_suppressed_alerts", "Low alerts held back within the hour, by kind; the audit lists them.", ["kind"]
 )
-
-
-def serve(port: int) -> None:
-    """Serve /metrics on loopback; 0: not at all."""
-    if not port:
-        return
-    try:
-        start_http_server(port, addr="127.0.0.1")
-    except OSError as error:
-        raise BreachwatchError(
-            f"metrics port {port} cannot be used ({error.strerror}): each process needs one of its own"
-        ) from None
+LOOP_DELAY = Histogram(
+    "breachwatch_event_loop_delay_seconds",
+    "How late the event loop runs what is due",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+LOOP_GAP = Gauge("breachwatch_event_loop_gap_seconds", "Since the event loop last ran, seen from another thread")
+COMMIT_AGE = Gauge(
+    "breachwatch_commit_age_seconds", "The longest that any partition's messages have been handed out uncommitted"
+)

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     table_store: str = Field(
         default="rocksdb://", description="where tables are kept: `rocksdb://` on disk, or `memory://`"
     )
+    stall_timeout_s: float = Field(
+        default=120.0, gt=0, description="seconds without progress after which a stuck process ends itself"
+    )
     recovery_timeout_s: float = Field(
         default=600.0, gt=0, description="seconds a worker may take to recover its tables before it ends"
     )
@@ -78,5 +81,5 @@ class Settings(BaseSettings):
         default=1_000_000, gt=0, description="bytes of a message value that an ingest agent still parses"
     )
     metrics_port: int = Field(
-        default=0, ge=0, le=65535, description="port of /metrics on loopback; 0 means none is served"
+        default=0, ge=0, le=65535, description="port of /metrics, /healthz and /readyz on loopback; 0: none"
     )

@@ -14,6 +14,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.errors import BreachwatchError
+from streams.watchdog import Pulse
 
 
 class UnsentError(BreachwatchError):
@@ -62,15 +63,18 @@ class Producer(driver.Producer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.sends: Sends = self.app.sends
+        self.pulse: Pulse = self.app.pulse
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {**super()._settings_extra(), "acks": "all", "enable_idempotence": True}
 
     def send_soon(self, fut: Any) -> None:
+        self.pulse.check()
         self.sends.track(fut)
         super().send_soon(fut)
 
     async def send(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+        self.pulse.check()
         sent: asyncio.Future[Any] = await super().send(*args, **kwargs)
         self.sends.track(sent)
         return sent

@@ -7,13 +7,14 @@ from streams.cli import load_settings
 
 def command() -> None:
     """Run one gate until it is told to stop; refuses to start when a topic is not as it must be."""
-    from streams import metrics
     from streams.gate import run_gate
+    from streams.health import Health, serve
     from streams.kafka import admin
     from streams.logs import configure_logging
 
     settings = load_settings()
     admin.require(settings, "gate")
     configure_logging()
-    metrics.serve(settings.metrics_port)
-    asyncio.run(run_gate(settings))
+    health = Health()
+    serve(settings.metrics_port, health)
+    asyncio.run(run_gate(settings, health))

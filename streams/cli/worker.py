@@ -11,14 +11,15 @@ def command(
     """Run one worker until it is told to stop; refuses to start when a topic is not as it must be."""
     import faust
 
-    from streams import metrics
     from streams.app import create_app
+    from streams.health import Health, serve
     from streams.kafka import admin
     from streams.logs import configure_logging
 
     settings = load_settings()
     admin.require(settings, "worker")
     configure_logging()
-    metrics.serve(settings.metrics_port)
-    app = create_app(settings, name)
+    health = Health()
+    serve(settings.metrics_port, health)
+    app = create_app(settings, name, health)
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

@@ -283,6 +283,7 @@ class SubjectState(_Part):
     """The newest append time applied: decisions use this, never a clock of their own."""
     applied: int = -1
     """The newest offset in `subject-events` applied."""
+    # The fields above stand first in the row as it is written: recovery and alarms look at these alone.
     orders: dict[str, OrderRef] = {}
     hours: list[int] = []
     """Hours since 1970 that have evidence in the records."""

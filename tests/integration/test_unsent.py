@@ -9,7 +9,7 @@ from harness import Fact, Pipeline, Process, ago, order, quick, report
 
 from streams.kafka.topics import full_name
 
-FAULTY_WORKER = str(Path(__file__).with_name("faulty_worker.py"))
+FAULTY_WORKER = str(Path(__file__).parents[1] / "faulty_worker.py")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.transport import Consumer, Producer, Sends, UnsentError
+from streams.watchdog import Pulse
 
 Body = Callable[[], Awaitable[None]]
 
@@ -153,7 +154,7 @@ def test_both_ways_of_sending_are_tracked(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(driver.Producer, "send_soon", lambda *_: None)
         monkeypatch.setattr(driver.Producer, "send", send)
         sends = Sends()
-        producer = bare(Producer, sends=sends)
+        producer = bare(Producer, sends=sends, pulse=Pulse(6.0))
         producer.send_soon(soon)
         await producer.send("topic", b"key", b"value")
         assert len(sends) == 2

@@ -1,10 +1,12 @@
-"""A worker whose sends to one topic do not succeed: `python faulty_worker.py NAME fails|stalls TOPIC`.
+"""A worker whose sends to one topic do not succeed: `python faulty_worker.py NAME fails|stalls|hangs|blocks TOPIC`.
 
+`stalls`: the send is never acknowledged; `hangs`: the call does not return; `blocks`: nor does anything else run.
 What is broken is the Kafka client, below everything of ours and of Faust's.
 """
 
 import asyncio
 import sys
+import threading
 from typing import Any
 
 import faust
@@ -12,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaTimeoutError
 
 from streams.app import create_app
+from streams.health import Health, serve
 from streams.logs import configure_logging
 from streams.settings import Settings
 
@@ -22,9 +25,13 @@ def break_sends(how: str, to: str) -> None:
     async def broken(self: Any, topic: str, *args: Any, **kwargs: Any) -> Any:
         if topic != to:
             return await send(self, topic, *args, **kwargs)
+        if how == "blocks":
+            threading.Event().wait()
         sent: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         if how == "fails":
             sent.set_exception(KafkaTimeoutError())
+        if how == "hangs":
+            await sent
         return sent
 
     AIOKafkaProducer.send = broken
@@ -34,5 +41,7 @@ if __name__ == "__main__":
     name, how, topic = sys.argv[1:]
     break_sends(how, topic)
     configure_logging()
-    app = create_app(Settings(), name)
+    settings, health = Settings(), Health()
+    serve(settings.metrics_port, health)
+    app = create_app(settings, name, health)
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

@@ -1,0 +1,44 @@
+"""What a process answers about itself."""
+
+import json
+import urllib.error
+import urllib.request
+from contextlib import closing
+from socket import socket
+
+import pytest
+
+from streams.errors import BreachwatchError
+from streams.health import Health, serve
+
+
+def free_port() -> int:
+    with closing(socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_it_is_alive_but_not_ready_until_it_can_work() -> None:
+    health, port = Health(), free_port()
+    why: dict[str, str | None] = {"loop": None, "tables": "tables are being recovered"}
+    health.alive["loop"] = lambda: why["loop"]
+    health.ready["tables"] = lambda: why["tables"]
+    serve(port, health)
+    assert get(port, "/healthz")[0] == 200
+    code, body = get(port, "/readyz")
+    assert (code, json.loads(body)) == (503, {"ok": False, "wrong": {"tables": "tables are being recovered"}})
+    why["tables"] = None
+    assert get(port, "/readyz")[0] == 200
+    why["loop"] = "the event loop stands still for 70 s"
+    assert get(port, "/healthz")[0] == get(port, "/readyz")[0] == 503
+    assert "breachwatch_commit_age_seconds" in get(port, "/metrics")[1]
+    with pytest.raises(BreachwatchError, match="needs one of its own"):
+        serve(port, Health())

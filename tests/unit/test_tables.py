@@ -1,0 +1,42 @@
+"""Recovery keeps the newest row."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from builders import NOW, Subject, after, fix, order
+
+from streams.core.state import dump
+from streams.tables import newest, stamp
+
+
+def event(key: bytes, value: bytes | None) -> Any:
+    return SimpleNamespace(message=SimpleNamespace(key=key, value=value))
+
+
+def rows() -> tuple[bytes, bytes]:
+    """A row, and the same after one more event."""
+    subject = Subject(order())
+    subject.feed(fix(NOW))
+    older = dump(subject.state)
+    subject.feed(fix(after(60)))
+    return older, dump(subject.state)
+
+
+def test_the_stamp_is_the_rows_own() -> None:
+    subject = Subject(order())
+    subject.feed(fix(NOW))
+    assert subject.state.now is not None
+    assert stamp(dump(subject.state)) == (subject.state.now.timestamp(), subject.state.applied)
+
+
+def test_a_stale_row_that_comes_late_is_passed_over() -> None:
+    older, newer = rows()
+    late = [event(b"S1", newer), event(b"S1", older), event(b"S2", older)]
+    assert list(newest(late, {}.get)) == [late[0], late[2]]
+    assert list(newest(late[1:], {b"S1": newer}.get)) == [late[2]], "nor over what the local store has"
+
+
+def test_newer_rows_repeats_and_deletions_are_taken() -> None:
+    older, newer = rows()
+    all_of = [event(b"S1", older), event(b"S1", newer), event(b"S1", newer), event(b"S1", None)]
+    assert list(newest(all_of, {b"S1": older}.get)) == all_of
