@@ -1,10 +1,12 @@
 """The Faust application: topics, tables, wiring, nothing else."""
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
 import faust
+import structlog
 from mode import Service
 
 from streams import transport
@@ -19,12 +21,15 @@ from streams.identifiers import IndexReader
 from streams.kafka.admin import bootstrap
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name, topic_specs
 from streams.settings import Settings
-from streams.tables import SubjectTable
+from streams.tables import SubjectTable, Table, is_damage
 from streams.unresolved import Redrive
 from streams.watchdog import Progress, Pulse, Watchdog
 
 # The types alone leave the app's JSON codec in place: bytes that are not JSON would kill the stream.
 _RAW = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+
+
+log = structlog.get_logger()
 
 
 class App(faust.App):
@@ -49,7 +54,7 @@ class App(faust.App):
         full = full_name(self.settings, name)
         return self.topic(full, partitions=self.partition_count[full], allow_empty=True, **_RAW)
 
-    def bytes_table(self, name: str, kind: type[faust.Table] = faust.Table) -> Any:
+    def bytes_table(self, name: str, kind: type[Table] = Table) -> Any:
         """A table of bytes by bytes on the changelog that the topic list declares."""
         full = full_name(self.settings, f"breachwatch-{name}-changelog")
         partitions = self.partition_count[full]
@@ -76,6 +81,13 @@ class App(faust.App):
         committed, read = self.consumer._committed_offset, self.consumer._read_offset
         found = {tp: (committed.get(tp) or 0, read.get(tp)) for tp in list(committed)}
         return {tp: Progress(done, done if last is None else last + 1) for tp, (done, last) in found.items()}
+
+    def _crash(self, reason: BaseException) -> None:
+        """Every crash comes by here. A damaged local store would end the next life in the same way: it goes."""
+        if is_damage(reason):
+            log.error("local_store_damaged", error=str(reason), what="deleted; built anew from the changelogs")
+            shutil.rmtree(self.conf.tabledir, ignore_errors=True)
+        super()._crash(reason)
 
     async def fault(self, error: BaseException) -> None:
         """A fault of our own: nothing is committed any more, and the process ends for another to take over."""

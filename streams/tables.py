@@ -1,15 +1,20 @@
-"""Tables of subjects' rows that recover to the newest row, whoever wrote it last.
+"""Our tables: a damaged local store is built anew from the log, and recovery keeps the newest row, whoever wrote it.
 
 A worker that was frozen may have rows in its producer's buffer, and send them when another has long had its
 partitions. Both apply the same log, so of two rows of a subject the one that has applied more of it is the newer.
 """
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 import faust
+import structlog
+from faust.stores import rocksdb
+
+log = structlog.get_logger()
 
 _NOW = re.compile(rb'"now":"([^"]+)"')
 _APPLIED = re.compile(rb'"applied":(\d+)')
@@ -44,7 +49,47 @@ def newest(events: Iterable[Any], stored: Callable[[bytes], bytes | None]) -> It
             yield event
 
 
-class SubjectTable(faust.Table):  # type: ignore[misc]
+def is_damage(error: BaseException) -> bool:
+    """Does RocksDB say that its files are not as it wrote them? It has no types for its errors, only texts."""
+    return any(text in str(error) for text in ("Corruption:", "Invalid argument:", "No such file"))
+
+
+class Store(rocksdb.Store):  # type: ignore[misc]
+    """Faust's RocksDB store; what cannot be opened is deleted, and recovery reads the changelog from the start."""
+
+    def _open_for_partition(self, partition: int) -> Any:
+        try:
+            return super()._open_for_partition(partition)
+        except Exception as error:  # rocksdict raises nothing narrower
+            if not is_damage(error):
+                raise
+            path = self.partition_path(partition)
+            log.error("local_store_damaged", store=path.name, error=str(error), what="built anew from the changelog")
+            shutil.rmtree(path, ignore_errors=True)
+            return super()._open_for_partition(partition)
+
+
+class Table(faust.Table):  # type: ignore[misc]
+    """A table of ours."""
+
+    def _new_store_by_url(self, url: Any) -> Any:
+        if not str(url).startswith("rocksdb:"):
+            return super()._new_store_by_url(url)
+        return Store(
+            url,
+            self.app,
+            self,
+            table_name=self.name,
+            key_type=self.key_type,
+            key_serializer=self.key_serializer,
+            value_serializer=self.value_serializer,
+            value_type=self.value_type,
+            loop=self.loop,
+            options=self.options,
+        )
+
+
+class SubjectTable(Table):
     """A table by subject whose recovery keeps the newest row."""
 
     def apply_changelog_batch(self, batch: Iterable[Any]) -> None:

@@ -10,20 +10,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import OffsetSpec
 
-from schemas.internal import DeadLetterHeaders
-from schemas.tasks import Alert, ArrestTask, AuditEntry
+from schemas.tasks import ArrestTask
+from streams.chaos.outcome import READ_TOPICS, Fact, Outcome
 from streams.kafka.client import KafkaRequestError, connect
 from streams.kafka.topics import TOPICS, full_name
 from streams.settings import Settings
@@ -32,17 +31,6 @@ T = TypeVar("T")
 
 WITHIN_S = 60.0
 """How long a condition may take to hold: far above what it takes, so that a slow machine does not fail a test."""
-READ_TOPICS = (
-    "arrest-tasks",
-    "safeguarding-tasks",
-    "task-answers",
-    "alerts",
-    "audit",
-    "dead-letters",
-    "unresolved",
-    "subject-events",
-    "identifiers",
-)
 _BREACHWATCH = str(Path(sys.executable).with_name("breachwatch"))
 _LOG_TAIL_LINES = 40
 
@@ -118,31 +106,13 @@ def environment(settings: Settings) -> dict[str, str]:
 # -- what came out -----------------------------------------------------------------------------------------
 
 
-class Fact(NamedTuple):
-    """A breach as the truth knows it: what does not depend on arrival order."""
-
-    subject: str
-    order: str
-    term: str | None
-    certainty: str
-    began: datetime
-    ended: datetime | None
-
-
-class DeadLetter(NamedTuple):
-    headers: DeadLetterHeaders
-    value: bytes
-    key: bytes
-
-
-class Outputs:
+class Outputs(Outcome):
     """All that the pipeline has written to its topics so far; `read` takes in what is new."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._names = {full_name(settings, name): name for name in READ_TOPICS}
-        self.records: dict[str, list[Any]] = {name: [] for name in READ_TOPICS}
-        self._tasks: dict[str, ArrestTask] = {}
+        super().__init__()
         self._consumer = KafkaConsumer(
             bootstrap_servers=settings.bootstrap_servers,
             group_id=None,
@@ -154,55 +124,10 @@ class Outputs:
     def read(self, wait_ms: int = 100) -> None:
         for batch in self._consumer.poll(timeout_ms=wait_ms, max_records=5000).values():
             for record in batch:
-                name = self._names[record.topic]
-                self.records[name].append(record)
-                if name == "arrest-tasks":
-                    task = ArrestTask.model_validate_json(record.value)
-                    self._tasks[task.task_id] = task
+                self.add(self._names[record.topic], record)
 
     def close(self) -> None:
         self._consumer.close()
-
-    def final_tasks(self) -> list[ArrestTask]:
-        """The newest state of each task, in the order in which they were opened."""
-        return sorted(self._tasks.values(), key=lambda task: (task.opened_at, task.task_id))
-
-    def tasks_of(self, subject: str) -> list[ArrestTask]:
-        return [task for task in self.final_tasks() if task.subject_id == subject]
-
-    def facts(self, *subjects: str) -> set[Fact]:
-        """The breaches that stand on the final tasks; of all subjects if none is named."""
-        return {fact for fact in self.facts_by_id().values() if not subjects or fact.subject in subjects}
-
-    def facts_by_id(self) -> dict[str, Fact]:
-        return {
-            b.breach_id: Fact(task.subject_id, b.order_id, b.term_id, b.certainty, b.began_at, b.ended_at)
-            for task in self._tasks.values()
-            for b in task.breaches
-        }
-
-    def alerts(self) -> list[Alert]:
-        """In the order of sending, repeats and all."""
-        return [Alert.model_validate_json(record.value) for record in self.records["alerts"]]
-
-    def alerts_by_id(self) -> dict[str, list[Alert]]:
-        found: dict[str, list[Alert]] = defaultdict(list)
-        for alert in self.alerts():
-            found[alert.alert_id].append(alert)
-        return dict(found)
-
-    def audits(self) -> list[AuditEntry]:
-        return [AuditEntry.model_validate_json(record.value) for record in self.records["audit"]]
-
-    def dead_letters(self) -> list[DeadLetter]:
-        return [
-            DeadLetter(DeadLetterHeaders.from_kafka(record.headers), record.value, record.key)
-            for record in self.records["dead-letters"]
-        ]
-
-    def summary(self) -> str:
-        counts = ", ".join(f"{len(records)} {name}" for name, records in self.records.items())
-        return f"came out: {counts}\nalerts: {[alert.kind for alert in self.alerts()]}"
 
 
 # -- the pipeline ------------------------------------------------------------------------------------------

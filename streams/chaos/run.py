@@ -1,0 +1,406 @@
+"""A run: processes that are started again when they end, a world that is published, faults that come and heal."""
+
+import heapq
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from kafka import KafkaProducer, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaError
+
+from streams.chaos.judge import Came, against, against_its_log, against_the_truth, came
+from streams.chaos.outcome import READ_TOPICS, Outcome
+from streams.chaos.schedule import KILLS, OF_BROKERS, Fault, Planned, schedule
+from streams.errors import BreachwatchError
+from streams.kafka import admin, local
+from streams.kafka.client import connect
+from streams.kafka.reading import read_all
+from streams.kafka.topics import MAX_REQUEST_BYTES, TOPICS, full_name
+from streams.settings import Settings
+from streams.simulator import Noise, SimulatedEvent, SimulatedWorld, WorldConfig, simulate
+from streams.watchdog import EXIT_CODE
+
+SESSION_S = 6.0
+"""The least that a broker allows: a worker that died is missed after this."""
+WORKERS = ("worker-1", "worker-2")
+_GUEST = "worker-3"
+_LEAVES_WITHIN_S = 30.0
+_QUIET_WITHIN_S = 600.0
+_TICK_S = 0.05
+# A process that cannot start (two of three brokers are gone) is tried again after this.
+_RESTART_S = 1.0
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Report:
+    """What a run did and found. It passed when `wrong` is empty."""
+
+    seed: int
+    messages: int = 0
+    seconds: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
+    ended_by_themselves: Counter[int] = field(default_factory=Counter)
+    """Exit code -> how often a process of ours ended with it without being told to."""
+    send_errors: Counter[str] = field(default_factory=Counter)
+    """What publishers were told, by kind; they sent these again."""
+    subject_events: int = 0
+    alerts: int = 0
+    alert_repeats: int = 0
+    tasks: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def kills(self) -> int:
+        return sum(self.faults[fault] for fault in KILLS)
+
+    @property
+    def failovers(self) -> int:
+        return sum(self.faults[fault] for fault in OF_BROKERS)
+
+
+class Process:
+    """A `breachwatch` process that is kept running."""
+
+    def __init__(self, settings: Settings, log: Path, *command: str) -> None:
+        self.command, self._log = command, log
+        stated = settings.model_dump(exclude_none=True)
+        self._environment = os.environ | {f"BREACHWATCH_{name.upper()}": str(value) for name, value in stated.items()}
+        self._popen: subprocess.Popen[bytes] | None = None
+        self.wanted = False
+        self.leaving_since: float | None = None
+        self.again_at = 0.0
+
+    def start(self) -> None:
+        self.wanted, self.leaving_since = True, None
+        program = Path(sys.executable).with_name("breachwatch")
+        with self._log.open("ab") as log:
+            self._popen = subprocess.Popen(
+                [str(program), *self.command],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self._popen is None else self._popen.poll()
+
+    @property
+    def running(self) -> bool:
+        return self._popen is not None and self.exit_code is None
+
+    def signal(self, number: int) -> None:
+        if self.running:
+            assert self._popen is not None
+            self._popen.send_signal(number)
+
+    def kill(self) -> None:
+        """kill -9, as a machine that loses power; returns when it is gone."""
+        if self.running:
+            assert self._popen is not None
+            self._popen.kill()
+            self._popen.wait()
+
+    def leave(self) -> None:
+        self.wanted, self.leaving_since = False, time.monotonic()
+        self.signal(signal.SIGTERM)
+
+
+class Run:
+    """One world through one pipeline, with the faults of a schedule."""
+
+    def __init__(self, kafka: local.LocalKafka, prefix: str, directory: Path, report: Report, say: Say) -> None:
+        self._kafka, self._report, self._say = kafka, report, say
+        self.settings = Settings(
+            bootstrap_servers=kafka.bootstrap_servers,
+            topic_prefix=prefix,
+            replication=3,
+            data_dir=directory / prefix,
+            session_timeout_s=SESSION_S,
+            gate_lookback_s=3.0,
+        )
+        self.settings.data_dir.mkdir(parents=True)
+        self._random = Random(f"chaos/{report.seed}/bytes")  # noqa: S311 - reproducible by intent, nothing secret
+        self._processes = {
+            name: Process(self.settings, self.settings.data_dir / f"{name}.log", "worker", "--name", name)
+            for name in (*WORKERS, _GUEST)
+        } | {"gate": Process(self.settings, self.settings.data_dir / "gate.log", "gate")}
+        self._heals: list[tuple[float, int, Callable[[], None]]] = []
+        self._producer: Any = None
+        self._sends: list[tuple[SimulatedEvent, Any]] = []
+
+    # -- the world --------------------------------------------------------------------------------------------
+
+    def play(self, world: SimulatedWorld, seconds: float, faults: Iterable[Planned]) -> Outcome:
+        """Publish the world over so many seconds while the faults come; what has come out when all is still."""
+        admin.apply(admin.plan(self.settings))
+        self._producer = KafkaProducer(
+            bootstrap_servers=self.settings.bootstrap_servers,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=MAX_REQUEST_BYTES,
+            delivery_timeout_ms=60_000,
+            request_timeout_ms=15_000,
+            linger_ms=5,
+        )
+        try:
+            for name in (*WORKERS, "gate"):
+                self._processes[name].start()
+            before = sum(at < world.config.start for at in world.sent_at)
+            self._publish(world.events[:before])
+            self._settle("the orders from before are read")
+            self._break(world.events[before:], seconds, sorted(faults, key=lambda planned: planned.at_s))
+            self._settle("everything is read and committed")
+            for process in self._processes.values():
+                if process.running:
+                    process.leave()
+            self._until(lambda: not any(p.running for p in self._processes.values()), "all leave", _LEAVES_WITHIN_S)
+            return self._outcome()
+        finally:
+            for process in self._processes.values():
+                process.signal(signal.SIGCONT)
+                process.kill()
+            with suppress(KafkaError):
+                self._producer.close(timeout=5)
+
+    def _break(self, events: list[SimulatedEvent], seconds: float, faults: list[Planned]) -> None:
+        """Publish the events evenly over the time, and let the faults come."""
+        began, sent = time.monotonic(), 0
+        while sent < len(events) or faults or self._heals:
+            passed = time.monotonic() - began
+            due = len(events) if passed >= seconds else int(len(events) * passed / max(seconds, _TICK_S))
+            self._publish(events[sent:due])
+            sent = max(sent, due)
+            while faults and faults[0].at_s <= passed:
+                self._fault(faults.pop(0))
+            self._tick()
+
+    def _publish(self, events: list[SimulatedEvent]) -> None:
+        for event in events:
+            key = None if event.key is None else event.key.encode()
+            name = full_name(self.settings, event.topic)
+            try:
+                self._sends.append((event, self._producer.send(name, key=key, value=event.encoded())))
+            except KafkaError as error:  # the publisher's own buffer, or no metadata: it tries again
+                self._report.send_errors[type(error).__name__] += 1
+                time.sleep(_TICK_S)
+                self._publish([event])
+
+    def _acknowledged(self) -> bool:
+        """Send again what was refused, as a publisher would; True when nothing is open."""
+        open_sends, again = [], []
+        for event, send in self._sends:
+            if not send.is_done:
+                open_sends.append((event, send))
+            elif not send.succeeded():
+                self._report.send_errors[type(send.exception).__name__] += 1
+                again.append(event)
+        self._sends = open_sends
+        self._publish(again)
+        return not self._sends
+
+    # -- processes --------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """Heal what is due, start again what has ended, and wait a moment."""
+        now = time.monotonic()
+        while self._heals and self._heals[0][0] <= now:
+            heapq.heappop(self._heals)[2]()
+        for name, process in self._processes.items():
+            if process.running:
+                if process.leaving_since is not None and now > process.leaving_since + _LEAVES_WITHIN_S:
+                    self._report.wrong.append(f"{name} did not leave within {_LEAVES_WITHIN_S:g} s of SIGTERM")
+                    process.kill()
+                continue
+            if not process.wanted or now < process.again_at:
+                continue
+            code = process.exit_code
+            if code not in (None, -signal.SIGKILL) and process.again_at == 0.0:
+                assert code is not None
+                self._report.ended_by_themselves[code] += 1
+                process.again_at = now + _RESTART_S
+                continue
+            process.again_at = 0.0
+            process.start()
+        self._acknowledged()
+        time.sleep(_TICK_S)
+
+    def _until(self, condition: Callable[[], bool], what: str, within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while not condition():
+            if time.monotonic() > deadline:
+                raise BreachwatchError(f"not within {within_s:g} s: {what}; logs in {self.settings.data_dir}")
+            self._tick()
+
+    # -- faults -----------------------------------------------------------------------------------------------
+
+    def _later(self, seconds: float, heal: Callable[[], None]) -> None:
+        heapq.heappush(self._heals, (time.monotonic() + seconds, len(self._heals), heal))
+
+    def _fault(self, planned: Planned) -> None:
+        fault = planned.fault
+        name = WORKERS[int(planned.pick * len(WORKERS))]
+        worker = self._processes[name]
+        self._report.faults[fault] += 1
+        self._say(f"{planned.at_s:6.1f} s  {fault}")
+        match fault:
+            case Fault.KILL_WORKER:
+                worker.kill()
+            case Fault.KILL_GATE:
+                self._processes["gate"].kill()
+            case Fault.LOSE_STORE:
+                worker.kill()
+                shutil.rmtree(self._store(name), ignore_errors=True)
+            case Fault.CORRUPT_STORE:
+                worker.kill()
+                self._scribble(self._store(name))
+            case Fault.STOP_WORKER:
+                worker.leave()
+                self._later(planned.lasts_s, lambda: self._come_back(name))
+            case Fault.FREEZE_WORKER:
+                worker.signal(signal.SIGSTOP)
+                self._later(SESSION_S + planned.lasts_s, lambda: worker.signal(signal.SIGCONT))
+            case Fault.JOIN_WORKER:
+                self._processes[_GUEST].start()
+                self._later(10.0 + planned.lasts_s, self._processes[_GUEST].leave)
+            case Fault.KILL_BROKER:
+                self._kill_nodes([1 + int(planned.pick * 3)], planned.lasts_s)
+            case Fault.KILL_LEADER:
+                self._kill_nodes([self._leader()], planned.lasts_s)
+            case Fault.KILL_MAJORITY:
+                spared = 1 + int(planned.pick * 3)
+                self._kill_nodes([node for node in (1, 2, 3) if node != spared], planned.lasts_s)
+
+    def _come_back(self, name: str) -> None:
+        process = self._processes[name]
+        if process.running:  # it is still leaving
+            self._later(1.0, lambda: self._come_back(name))
+        elif process.exit_code != 0:
+            self._report.wrong.append(f"{name} was told to leave and ended with {process.exit_code}")
+            process.start()
+        else:
+            process.start()
+
+    def _kill_nodes(self, nodes: list[int], lasts_s: float) -> None:
+        for node in nodes:
+            self._kafka.kill_node(node)
+        for node in nodes:
+            self._later(lasts_s, lambda node=node: self._kafka.start_node(node, wait=False))  # type: ignore[misc]
+
+    def _leader(self) -> int:
+        name = full_name(self.settings, "subject-events")
+        try:
+            with connect(self._kafka.bootstrap_servers) as client:
+                [topic] = client.describe_topics([name])
+            return int(topic["partitions"][0]["leader_id"])
+        except BreachwatchError:
+            return 1
+
+    def _store(self, name: str) -> Path:
+        return self.settings.data_dir / "workers" / name
+
+    def _scribble(self, store: Path) -> None:
+        """Change bytes in the middle of every file of a store."""
+        for file in sorted(path for path in store.rglob("*") if path.is_file() and path.stat().st_size):
+            with file.open("r+b") as opened:
+                opened.seek(file.stat().st_size // 2)
+                opened.write(self._random.randbytes(64))
+
+    # -- the end ----------------------------------------------------------------------------------------------
+
+    def _settle(self, what: str) -> None:
+        self._until(lambda: self._acknowledged() and self._lag() == 0, what, _QUIET_WITHIN_S)
+
+    def _lag(self) -> int:
+        """Messages that no group has committed yet; 1 while nobody can say."""
+        inbound = [topic.name for topic in TOPICS if topic.direction == "inbound" and topic.name != "anpr-reads"]
+        prefix = self.settings.topic_prefix
+        wanted = {
+            f"{prefix}breachwatch-gate": ["anpr-reads"],
+            f"{prefix}breachwatch": [*inbound, "subject-events"],
+        }
+        try:
+            with connect(self._kafka.bootstrap_servers) as client:
+                return sum(_lag_of(client, group, [full_name(self.settings, name) for name in names])
+                           for group, names in wanted.items())  # fmt: skip
+        except (BreachwatchError, KafkaError):
+            return 1
+
+    def _outcome(self) -> Outcome:
+        outcome = Outcome()
+        for name in READ_TOPICS:
+            for record in read_all(self._kafka.bootstrap_servers, full_name(self.settings, name)):
+                outcome.add(name, record)
+        return outcome
+
+
+def _lag_of(client: Any, group: str, topics: list[str]) -> int:
+    described = client.describe_topics(topics)
+    wanted = {
+        TopicPartition(topic["name"], partition["partition_index"]): OffsetSpec.LATEST
+        for topic in described
+        for partition in topic["partitions"]
+    }
+    ends = {tp: found.offset for tp, found in client.list_partition_offsets(wanted).items()}
+    committed = client.list_group_offsets({group: list(ends)})[group]
+    return sum(end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in ends.items())
+
+
+def make_world(seed: int, minutes: float) -> SimulatedWorld:
+    """A world with all kinds of noise, of some thousand messages a minute of the run."""
+    noise = Noise.level("low").model_copy(update={"duplicates": 0.1, "disorder_minutes": 3.0, "bad_messages": 20})
+    config = WorldConfig(
+        end=datetime.now(UTC),
+        seed=seed,
+        hours=9,
+        orders=max(16, round(40 * minutes)),
+        visits=2.0,
+        plate_visits=1.5,
+        report_rate=1.0,
+        arrest_share=0.4,
+        new_order_share=0.2,
+        reads_per_second=0.01 * max(1.0, minutes),
+        noise=noise,
+    )
+    return simulate(config)
+
+
+def chaos(seed: int, minutes: float, every_s: float, directory: Path, say: Say) -> Report:
+    """One world twice through a cluster of three: undisturbed, and with faults for so many minutes."""
+    report, world = Report(seed), make_world(seed, minutes)
+    report.messages = len(world.events)
+    with local.running(directory / "kafka", nodes=3) as kafka:
+        say(f"seed {seed}: {len(world.events)} messages; undisturbed first")
+        calm: Came = came(Run(kafka, "calm-", directory, Report(seed), say).play(world, 0.0, []))
+        report.wrong += against_the_truth(calm, world)
+        say(f"now with faults, for {minutes:g} min")
+        began = time.monotonic()
+        run = Run(kafka, "chaos-", directory, report, say)
+        outcome = run.play(world, minutes * 60, schedule(seed, minutes * 60, every_s))
+        report.seconds = time.monotonic() - began
+    disturbed = came(outcome)
+    report.subject_events = len(outcome.records["subject-events"])
+    report.alerts, report.tasks = len(outcome.alerts_by_id()), len(outcome.final_tasks())
+    report.alert_repeats = len(outcome.alerts()) - report.alerts
+    report.wrong += against(disturbed, calm, "the undisturbed run")
+    report.wrong += against_the_truth(disturbed, world)
+    report.wrong += against_its_log(outcome, run.settings.policy_file)
+    unexplained = {code: times for code, times in report.ended_by_themselves.items() if code not in (1, EXIT_CODE)}
+    if unexplained:
+        report.wrong.append(f"processes ended by themselves with exit codes {unexplained}")
+    return report
