@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,10 @@ def test_tail_ends_cleanly_on_ctrl_c(alone: Run, tmp_path: Path) -> None:
         "breach-reports",
         "--from-beginning",
     ]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tailing:
+    # A shell that starts the tests in the background has SIGINT ignored, which a child inherits.
+    listening = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(words, text=True, preexec_fn=listening, **pipes) as tailing:
         try:
             assert tailing.stdout is not None
             assert "breach_report" in tailing.stdout.readline()

@@ -108,22 +108,24 @@ def test_the_life_of_a_task_from_breach_to_arrest(pipeline: Pipeline, clock: Ste
         alert = next(alert for alert in heard if alert.to == to)
         assert due <= alert.at <= due + SOON
         assert drive.task().escalated_to == to
-    assert [(alert.kind, alert.to) for alert in heard][3:] == [
+    assert {(alert.kind, alert.to) for alert in heard if alert.at >= due} == {
         ("deadline_missed", "supervisor"),
         ("escalation", "neighbouring_force"),
-    ]
+    }
     drive.to(since + timedelta(seconds=1201))
-    assert drive.hears(6)[-1].to == "neighbouring_force", "the last step is told again and again"
+    again = [alert for alert in drive.hears(6) if alert.at >= since + timedelta(seconds=1200)]
+    assert [alert.to for alert in again] == ["neighbouring_force"], "the last step is told again and again"
 
     acknowledged = drive.acts("acknowledge")
     assert acknowledged.state is TaskState.ACKNOWLEDGED
     drive.to(acknowledged.updated_at + timedelta(seconds=290))
     drive.hears(6)
     drive.to(acknowledged.updated_at + timedelta(seconds=301))
-    assert drive.hears(7)[-1].kind == "lapsed"
+    assert "lapsed" in {alert.kind for alert in drive.hears(7)}
     assert drive.task().state is TaskState.OPEN
     drive.to(acknowledged.updated_at + timedelta(seconds=300 + 121))
-    assert drive.hears(8)[-1].to == "controller", "a new round begins at its first step"
+    newest = max(drive.hears(8), key=lambda alert: alert.at)
+    assert (newest.kind, newest.to) == ("escalation", "controller"), "a new round begins at its first step"
 
     drive.acts("assign", assignee="Car 7")
     drive.acts("en_route")
@@ -186,7 +188,8 @@ def test_a_worker_killed_in_the_middle_of_a_wait(pipeline: Pipeline, clock: Step
     pipeline.ready(workers=1)
     all_told(600, "duty_inspector")
     for name in subjects:
-        assert [alert.to for alert in drive.told(name)] == ["controller", "supervisor", "duty_inspector"]
+        told = sorted(drive.told(name), key=lambda alert: alert.at)
+        assert [alert.to for alert in told] == ["controller", "supervisor", "duty_inspector"]
     wakes = Counter(
         record.key for record in pipeline.outputs.records["subject-events"] if b'"deadline_due"' in record.value
     )

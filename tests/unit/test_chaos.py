@@ -1,0 +1,73 @@
+"""The harness itself: its schedules can be had again, and its judge fails where something is wrong."""
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from builders import NOW, Subject, fix, order
+
+from streams.chaos.judge import Came, against, came
+from streams.chaos.outcome import Outcome
+from streams.chaos.schedule import OF_BROKERS, Fault, schedule
+
+
+def test_the_same_seed_gives_the_same_faults_and_another_gives_others() -> None:
+    assert schedule(1, 300, 5) == schedule(1, 300, 5)
+    assert schedule(1, 300, 5) != schedule(2, 300, 5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_fault_comes_and_brokers_are_given_time_to_come_back(seed: int) -> None:
+    planned = schedule(seed, 600, 5)
+    assert {each.fault for each in planned} == set(Fault)
+    assert 100 <= len(planned) <= 140
+    broken = [each for each in planned if each.fault in OF_BROKERS]
+    for before, after in pairwise(broken):
+        assert after.at_s - before.at_s >= before.lasts_s + 15
+
+
+def outcome_of(subject: Subject) -> Outcome:
+    found = Outcome()
+    for task in subject.tasks.values():
+        found.add("arrest-tasks", record(task))
+    for alert in subject.alerts:
+        found.add("alerts", record(alert))
+    return found
+
+
+def record(model: Any) -> Any:
+    return SimpleNamespace(value=model.model_dump_json().encode())
+
+
+@pytest.fixture
+def run() -> Came:
+    subject = Subject(order())
+    subject.feed(fix(NOW))
+    return came(outcome_of(subject))
+
+
+def test_equal_runs_are_equal(run: Came) -> None:
+    assert len(run.facts) == len(run.alerted) == 1
+    assert against(run, run, "itself") == []
+
+
+def test_a_lost_breach_alert_event_or_dead_letter_is_seen(run: Came) -> None:
+    letter = ("orders", "not_json", b"{")
+    more = run._replace(read={"a#1"}, dead_letters={letter})
+    for lossy, what in (
+        (more._replace(facts=set()), "facts: 1 lost, 0 too many"),
+        (more._replace(alerted=set()), "alerted: 1 lost, 0 too many"),
+        (more._replace(read=set()), "read: 1 lost, 0 too many"),
+        (more._replace(dead_letters=set()), "dead_letters: 1 lost, 0 too many"),
+        (more._replace(counted={"S1": 2}), "counted: {'S1': 2} against"),
+    ):
+        [wrong] = against(lossy, more, "the other")
+        assert wrong.startswith(what)
+
+
+def test_a_fact_that_came_out_otherwise_is_seen(run: Came) -> None:
+    [fact] = run.facts
+    other = run._replace(facts={fact._replace(began=datetime(2026, 1, 1, tzinfo=UTC))})
+    assert "1 lost, 1 too many" in against(other, run, "the other")[0]
