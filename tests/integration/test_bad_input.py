@@ -8,7 +8,6 @@ import confluent_kafka
 import orjson
 import pytest
 from harness import (
-    DeadLetter,
     Event,
     Fact,
     Pipeline,
@@ -22,6 +21,7 @@ from harness import (
     tag_fix,
 )
 
+from streams.chaos.outcome import DeadLetter
 from streams.kafka.topics import full_name
 
 NAME = "Zebedee Plantedname"
