@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +41,7 @@ _QUIET_WITHIN_S = 600.0
 _TICK_S = 0.05
 # A process that cannot start (two of three brokers are gone) is tried again after this.
 _RESTART_S = 1.0
+_BREACHWATCH = str(Path(sys.executable).with_name("breachwatch"))
 
 Say = Callable[[str], None]
 
@@ -75,8 +76,8 @@ class Report:
 class Process:
     """A `breachwatch` process that is kept running."""
 
-    def __init__(self, settings: Settings, log: Path, *command: str) -> None:
-        self.command, self._log = command, log
+    def __init__(self, settings: Settings, log: Path, program: Sequence[str], *command: str) -> None:
+        self.command, self._program, self._log = command, program, log
         stated = settings.model_dump(exclude_none=True)
         self._environment = os.environ | {f"BREACHWATCH_{name.upper()}": str(value) for name, value in stated.items()}
         self._popen: subprocess.Popen[bytes] | None = None
@@ -86,10 +87,9 @@ class Process:
 
     def start(self) -> None:
         self.wanted, self.leaving_since = True, None
-        program = Path(sys.executable).with_name("breachwatch")
         with self._log.open("ab") as log:
             self._popen = subprocess.Popen(
-                [str(program), *self.command],
+                [*self._program, *self.command],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -124,7 +124,16 @@ class Process:
 class Run:
     """One world through one pipeline, with the faults of a schedule."""
 
-    def __init__(self, kafka: local.LocalKafka, prefix: str, directory: Path, report: Report, say: Say) -> None:
+    def __init__(
+        self,
+        kafka: local.LocalKafka,
+        prefix: str,
+        directory: Path,
+        report: Report,
+        say: Say,
+        worker: Sequence[str] = (_BREACHWATCH, "worker", "--name"),
+    ) -> None:
+        """`worker` starts one, with its name added; another program is for planting a fault of our own."""
         self._kafka, self._report, self._say = kafka, report, say
         self.settings = Settings(
             bootstrap_servers=kafka.bootstrap_servers,
@@ -137,9 +146,10 @@ class Run:
         self.settings.data_dir.mkdir(parents=True)
         self._random = Random(f"chaos/{report.seed}/bytes")  # noqa: S311 - reproducible by intent, nothing secret
         self._processes = {
-            name: Process(self.settings, self.settings.data_dir / f"{name}.log", "worker", "--name", name)
+            name: Process(self.settings, self.settings.data_dir / f"{name}.log", worker, name)
             for name in (*WORKERS, _GUEST)
-        } | {"gate": Process(self.settings, self.settings.data_dir / "gate.log", "gate")}
+        }
+        self._processes["gate"] = Process(self.settings, self.settings.data_dir / "gate.log", [_BREACHWATCH], "gate")
         self._heals: list[tuple[float, int, Callable[[], None]]] = []
         self._producer: Any = None
         self._sends: list[tuple[SimulatedEvent, Any]] = []
@@ -393,14 +403,24 @@ def chaos(seed: int, minutes: float, every_s: float, directory: Path, say: Say) 
         run = Run(kafka, "chaos-", directory, report, say)
         outcome = run.play(world, minutes * 60, schedule(seed, minutes * 60, every_s))
         report.seconds = time.monotonic() - began
-    disturbed = came(outcome)
+    report.wrong += judged(report, outcome, calm, world, run.settings.policy_file)
+    return report
+
+
+def judged(
+    report: Report, outcome: Outcome, calm: Came, world: SimulatedWorld, policy_file: Path | None
+) -> list[str]:
+    """What is wrong with what came out of a disturbed run; its figures go into the report."""
     report.subject_events = len(outcome.records["subject-events"])
     report.alerts, report.tasks = len(outcome.alerts_by_id()), len(outcome.final_tasks())
     report.alert_repeats = len(outcome.alerts()) - report.alerts
-    report.wrong += against(disturbed, calm, "the undisturbed run")
-    report.wrong += against_the_truth(disturbed, world)
-    report.wrong += against_its_log(outcome, run.settings.policy_file)
+    disturbed = came(outcome)
+    wrong = [
+        *against(disturbed, calm, "the undisturbed run"),
+        *against_the_truth(disturbed, world),
+        *against_its_log(outcome, policy_file),
+    ]
     unexplained = {code: times for code, times in report.ended_by_themselves.items() if code not in (1, EXIT_CODE)}
     if unexplained:
-        report.wrong.append(f"processes ended by themselves with exit codes {unexplained}")
-    return report
+        wrong.append(f"processes ended by themselves with exit codes {unexplained}")
+    return wrong
