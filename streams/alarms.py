@@ -17,12 +17,12 @@ import math
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import orjson
 import structlog
 
 from schemas.internal import DeadlineDue, Routing, SubjectEvent
 from streams.broker_clock import BrokerClock
 from streams.core.effects import cause_id
+from streams.core.state import head
 
 log = structlog.get_logger()
 
@@ -96,23 +96,6 @@ class Alarms:
         return max(min(by_wait, by_broker), alarm.set_at + RETRY_S)
 
 
-class Times(NamedTuple):
-    """A row's alarm and its time, seconds since 1970."""
-
-    wake_at: float | None
-    now: float
-
-
-def times(row: bytes) -> Times:
-    """Of a row as it is stored, without decoding the rest of it into models."""
-    fields = orjson.loads(row)
-    wake_at, now = (
-        None if fields.get(name) is None else datetime.fromisoformat(fields[name]).timestamp()
-        for name in ("wake_at", "now")
-    )
-    return Times(wake_at, now or 0.0)
-
-
 def wake_up(subject: bytes, row_time: float, sent: float) -> bytes:
     """The `subject-events` message that wakes a subject; both times in seconds since 1970."""
     at, sent_at = datetime.fromtimestamp(row_time, tz=UTC), datetime.fromtimestamp(sent, tz=UTC)
@@ -154,8 +137,8 @@ class AlarmClock:
         """Take every alarm from the rows of the partitions that are now ours."""
         self._alarms.clear()
         for subject, row in table.items():
-            wake_at, now = times(row)
-            self._alarms.set(bytes(subject), wake_at, now)
+            stored = head(row)
+            self._alarms.set(bytes(subject), stored.wake_at, stored.now)
         log.info("alarms_loaded", alarms=len(self._alarms))
 
     async def _run(self) -> None:

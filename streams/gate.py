@@ -125,13 +125,16 @@ class Gate(ConsumerRebalanceListener):
         self._rounds = 0
         # A gate that was frozen may forward a read again, and that is all: no gap is too long for it to go on.
         self._watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, self._round)
-        health.alive["event loop"] = self._watchdog.alive
-        health.ready |= {"partitions": self._has_partitions, "progress": self._watchdog.committing}
-        health.ready["index"] = lambda: self._reader.stale()
         servers = bootstrap(settings)
         self._topic = full_name(settings, TOPIC)
         self._sightings = full_name(settings, "sightings")
         self._reader = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
+        health.alive["event loop"] = self._watchdog.alive
+        health.ready |= {
+            "partitions": self._has_partitions,
+            "index": self._reader.stale,
+            "progress": self._watchdog.committing,
+        }
         self._progress = WorkerProgress(settings, servers, self._reader)
         self._look_back = LookBack(settings.gate_lookback_s, settings.gate_lookback_reads)
         self._late_plates: list[str] = []

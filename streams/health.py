@@ -12,6 +12,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import orjson
 from prometheus_client import make_wsgi_app
 
+from streams import metrics  # noqa: F401 - what /metrics shows is registered there
 from streams.errors import BreachwatchError
 
 Check = Callable[[], str | None]

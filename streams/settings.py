@@ -3,17 +3,20 @@
 Each field is set by the variable ``BREACHWATCH_<FIELD>``, for example ``BREACHWATCH_BOOTSTRAP_SERVERS``.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PREFIX = "BREACHWATCH_"
+
 
 class Settings(BaseSettings):
     """Settings of one process."""
 
-    model_config = SettingsConfigDict(env_prefix="BREACHWATCH_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     bootstrap_servers: str | None = Field(
         default=None,
@@ -83,3 +86,14 @@ class Settings(BaseSettings):
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics, /healthz and /readyz on loopback; 0: none"
     )
+
+    def as_variables(self) -> dict[str, str]:
+        """The settings that are not the defaults, as environment variables: for a child, or for a person to copy."""
+        stated = self.model_dump(mode="json", exclude_defaults=True)
+        return {PREFIX + name.upper(): str(value) for name, value in stated.items()}
+
+    def child_environment(self) -> dict[str, str]:
+        """The environment of a child process: ours, with these settings and no others."""
+        return {
+            name: value for name, value in os.environ.items() if not name.startswith(PREFIX)
+        } | self.as_variables()

@@ -7,8 +7,6 @@ fails shows what did come out and the end of each process's log.
 import itertools
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
@@ -19,54 +17,33 @@ from typing import Any, TypeVar
 import orjson
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import OffsetSpec
 
 from schemas.tasks import ArrestTask
+from streams.chaos import process as chaos
 from streams.chaos.outcome import READ_TOPICS, Fact, Outcome
+from streams.cli import main
+from streams.core import policy
+from streams.kafka import lag
 from streams.kafka.client import KafkaRequestError, connect
 from streams.kafka.topics import TOPICS, full_name
-from streams.settings import Settings
+from streams.settings import PREFIX, Settings
 
 T = TypeVar("T")
 
 WITHIN_S = 60.0
 """How long a condition may take to hold: far above what it takes, so that a slow machine does not fail a test."""
-_BREACHWATCH = str(Path(sys.executable).with_name("breachwatch"))
 _LOG_TAIL_LINES = 40
 
 
 # -- processes ---------------------------------------------------------------------------------------------
 
 
-class Process:
-    """One `breachwatch` process, or another program with its settings; its log is in a file."""
-
-    def __init__(
-        self, settings: Settings, log: Path, *command: str, program: tuple[str, ...] = (_BREACHWATCH,)
-    ) -> None:
-        self.command, self.log, self._program = command, log, program
-        self._popen: subprocess.Popen[bytes] | None = None
-        self._environment = {**os.environ, **environment(settings)}
+class Process(chaos.Process):
+    """A process that a test waits for, and whose log it shows."""
 
     @property
     def name(self) -> str:
         return " ".join(self.command)
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while it runs, and before it was started."""
-        return self._popen.poll() if self._popen is not None else None
-
-    def start(self) -> "Process":
-        with self.log.open("ab") as log:
-            self._popen = subprocess.Popen(
-                [*self._program, *self.command],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        return self
 
     def wait(self, timeout_s: float = WITHIN_S) -> int:
         """Its exit code."""
@@ -75,32 +52,36 @@ class Process:
 
     def stop(self) -> None:
         """SIGTERM; it must end in order."""
-        assert self._popen is not None
-        if self.exit_code is None:
-            self._popen.terminate()
+        self.signal(signal.SIGTERM)
         assert self.wait() == 0, f"{self.name} ended with {self.exit_code}\n{self.tail()}"
 
     def kill(self) -> None:
         """kill -9, as a machine that loses power."""
-        assert self._popen is not None
-        os.kill(self._popen.pid, signal.SIGKILL)
+        self.signal(signal.SIGKILL)
         assert self.wait() == -signal.SIGKILL
-
-    def end(self) -> None:
-        """Whatever state it is in, it runs no more."""
-        if self._popen is not None and self.exit_code is None:
-            self._popen.kill()
-            self._popen.wait()
 
     def tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join([f"--- {self.name}, exit code {self.exit_code}:", *lines[-_LOG_TAIL_LINES:]])
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as the variables that a process reads."""
-    stated = settings.model_dump(exclude_none=True)
-    return {f"BREACHWATCH_{name.upper()}": str(value) for name, value in stated.items()}
+Run = Callable[..., tuple[int, str, str]]
+
+
+def runner(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """`breachwatch` with these words: exit code, standard output, standard error."""
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    for name, value in settings.as_variables().items():
+        monkeypatch.setenv(name, value)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        out, err = capsysbinary.readouterr()
+        return int(ended.value.code or 0), out.decode(), err.decode()
+
+    return call
 
 
 # -- what came out -----------------------------------------------------------------------------------------
@@ -223,17 +204,23 @@ class Pipeline:
         """
 
         def left() -> str:
-            names = [name for _, names in self._stages(past_the_gate) for name in names]
-            ends = self._ends([full_name(self.settings, name) for name in names])
-            lags = {f"{tp.topic}/{tp.partition}": self._lags(self._groups[0], {tp: end}) for tp, end in ends.items()}
-            return f"everything published is committed; still left: { {k: v for k, v in lags.items() if v} }"
+            with connect(self._servers) as admin:
+                found = {
+                    f"{tp.topic}/{tp.partition}": count
+                    for group, names in self._stages(past_the_gate)
+                    for tp, count in lag.uncommitted(
+                        admin, group, lag.ends(admin, [full_name(self.settings, name) for name in names])
+                    ).items()
+                }
+            return f"everything published is committed; still left: {found}"
 
         self.until(lambda: self._all_committed(past_the_gate), left, within_s)
         self.caught_up()
 
     def caught_up(self) -> None:
         """Return when everything that the topics hold now is in `outputs`."""
-        ends = self._ends([full_name(self.settings, name) for name in READ_TOPICS])
+        with connect(self._servers) as admin:
+            ends = lag.ends(admin, [full_name(self.settings, name) for name in READ_TOPICS])
         self.until(lambda: self._has_read(ends), "the outputs are read to their end")
 
     def uncommitted(self, topic: str) -> int:
@@ -251,22 +238,9 @@ class Pipeline:
         return [*stages, (self._groups[0], inbound), (self._groups[0], ["subject-events"])]
 
     def _lag(self, group: str, names: list[str]) -> int:
-        return self._lags(group, self._ends([full_name(self.settings, name) for name in names]))
-
-    def _lags(self, group: str, ends: Mapping[Any, int]) -> int:
         with connect(self._servers) as admin:
-            committed = admin.list_group_offsets({group: list(ends)})[group]
-        return sum(end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in ends.items())
-
-    def _ends(self, topics: Iterable[str]) -> dict[Any, int]:
-        with connect(self._servers) as admin:
-            described = admin.describe_topics(list(topics))
-            wanted = {
-                TopicPartition(topic["name"], partition["partition_index"]): OffsetSpec.LATEST
-                for topic in described
-                for partition in topic["partitions"]
-            }
-            return {tp: found.offset for tp, found in admin.list_partition_offsets(wanted).items()}
+            until = lag.ends(admin, [full_name(self.settings, name) for name in names])
+            return sum(lag.uncommitted(admin, group, until).values())
 
     def _has_read(self, ends: Mapping[Any, int]) -> bool:
         return all(self.outputs._consumer.position(tp) >= end for tp, end in ends.items())
@@ -295,6 +269,16 @@ def running(settings: Settings, logs: Path) -> Any:
 def quick(settings: Settings, **changes: Any) -> Settings:
     """Settings under which a process that died is missed after 6 s, the least that a broker allows."""
     return settings.model_copy(update={"session_timeout_s": 6.0, "gate_lookback_s": 3.0, **changes})
+
+
+def changed_policy(directory: Path, old: str, new: str) -> Path:
+    """The policy that is shipped, with one text in place of another, in a file of its own."""
+    shipped = Path(policy.__file__).with_name("policy.toml").read_text("utf-8")
+    changed = shipped.replace(old, new)
+    assert changed != shipped
+    file = directory / "policy.toml"
+    file.write_text(changed, "utf-8")
+    return file
 
 
 def producer(servers: str) -> Any:

@@ -1,31 +1,30 @@
 """A run: processes that are started again when they end, a world that is published, faults that come and heal."""
 
 import heapq
-import os
+import itertools
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
-from kafka import KafkaProducer, TopicPartition
-from kafka.admin import OffsetSpec
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from streams.chaos.judge import Came, against, against_its_log, against_the_truth, came
 from streams.chaos.outcome import READ_TOPICS, Outcome
+from streams.chaos.process import BREACHWATCH, Process
 from streams.chaos.schedule import KILLS, OF_BROKERS, Fault, Planned, schedule
 from streams.errors import BreachwatchError
 from streams.kafka import admin, local
 from streams.kafka.client import connect
+from streams.kafka.lag import ends, uncommitted
 from streams.kafka.reading import read_all
 from streams.kafka.topics import MAX_REQUEST_BYTES, TOPICS, full_name
 from streams.settings import Settings
@@ -41,7 +40,6 @@ _QUIET_WITHIN_S = 600.0
 _TICK_S = 0.05
 # A process that cannot start (two of three brokers are gone) is tried again after this.
 _RESTART_S = 1.0
-_BREACHWATCH = str(Path(sys.executable).with_name("breachwatch"))
 
 Say = Callable[[str], None]
 
@@ -73,48 +71,16 @@ class Report:
         return sum(self.faults[fault] for fault in OF_BROKERS)
 
 
-class Process:
-    """A `breachwatch` process that is kept running."""
+class Kept(Process):
+    """A process that is kept running while it is wanted."""
 
-    def __init__(self, settings: Settings, log: Path, program: Sequence[str], *command: str) -> None:
-        self.command, self._program, self._log = command, program, log
-        stated = settings.model_dump(exclude_none=True)
-        self._environment = os.environ | {f"BREACHWATCH_{name.upper()}": str(value) for name, value in stated.items()}
-        self._popen: subprocess.Popen[bytes] | None = None
-        self.wanted = False
-        self.leaving_since: float | None = None
-        self.again_at = 0.0
+    wanted = False
+    leaving_since: float | None = None
+    again_at = 0.0
 
-    def start(self) -> None:
+    def start(self) -> Self:
         self.wanted, self.leaving_since = True, None
-        with self._log.open("ab") as log:
-            self._popen = subprocess.Popen(
-                [*self._program, *self.command],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def exit_code(self) -> int | None:
-        return None if self._popen is None else self._popen.poll()
-
-    @property
-    def running(self) -> bool:
-        return self._popen is not None and self.exit_code is None
-
-    def signal(self, number: int) -> None:
-        if self.running:
-            assert self._popen is not None
-            self._popen.send_signal(number)
-
-    def kill(self) -> None:
-        """kill -9, as a machine that loses power; returns when it is gone."""
-        if self.running:
-            assert self._popen is not None
-            self._popen.kill()
-            self._popen.wait()
+        return super().start()
 
     def leave(self) -> None:
         self.wanted, self.leaving_since = False, time.monotonic()
@@ -131,7 +97,7 @@ class Run:
         directory: Path,
         report: Report,
         say: Say,
-        worker: Sequence[str] = (_BREACHWATCH, "worker", "--name"),
+        worker: tuple[str, ...] = (BREACHWATCH, "worker", "--name"),
     ) -> None:
         """`worker` starts one, with its name added; another program is for planting a fault of our own."""
         self._kafka, self._report, self._say = kafka, report, say
@@ -146,11 +112,15 @@ class Run:
         self.settings.data_dir.mkdir(parents=True)
         self._random = Random(f"chaos/{report.seed}/bytes")  # noqa: S311 - reproducible by intent, nothing secret
         self._processes = {
-            name: Process(self.settings, self.settings.data_dir / f"{name}.log", worker, name)
+            name: Kept(self.settings, self.settings.data_dir / f"{name}.log", name, program=worker)
             for name in (*WORKERS, _GUEST)
         }
-        self._processes["gate"] = Process(self.settings, self.settings.data_dir / "gate.log", [_BREACHWATCH], "gate")
+        self._processes["gate"] = Kept(self.settings, self.settings.data_dir / "gate.log", "gate")
+        self._numbers = itertools.count()
         self._heals: list[tuple[float, int, Callable[[], None]]] = []
+        """When, a number that keeps equal times in order, and what."""
+        self._refused: list[SimulatedEvent] = []
+        """What publishers were told has failed; they send it again."""
         self._producer: Any = None
         self._sends: list[tuple[SimulatedEvent, Any]] = []
 
@@ -184,7 +154,7 @@ class Run:
         finally:
             for process in self._processes.values():
                 process.signal(signal.SIGCONT)
-                process.kill()
+                process.end()
             with suppress(KafkaError):
                 self._producer.close(timeout=5)
 
@@ -206,23 +176,22 @@ class Run:
             name = full_name(self.settings, event.topic)
             try:
                 self._sends.append((event, self._producer.send(name, key=key, value=event.encoded())))
-            except KafkaError as error:  # the publisher's own buffer, or no metadata: it tries again
-                self._report.send_errors[type(error).__name__] += 1
-                time.sleep(_TICK_S)
-                self._publish([event])
+            except KafkaError as error:  # the publisher's own buffer is full, or it has no metadata
+                self._refuse(event, error)
+
+    def _refuse(self, event: SimulatedEvent, error: BaseException) -> None:
+        self._report.send_errors[type(error).__name__] += 1
+        self._refused.append(event)
 
     def _acknowledged(self) -> bool:
         """Send again what was refused, as a publisher would; True when nothing is open."""
-        open_sends, again = [], []
-        for event, send in self._sends:
-            if not send.is_done:
-                open_sends.append((event, send))
-            elif not send.succeeded():
-                self._report.send_errors[type(send.exception).__name__] += 1
-                again.append(event)
-        self._sends = open_sends
+        again, self._refused = self._refused, []
         self._publish(again)
-        return not self._sends
+        for event, send in self._sends:
+            if send.is_done and not send.succeeded():
+                self._refuse(event, send.exception)
+        self._sends = [(event, send) for event, send in self._sends if not send.is_done]
+        return not self._sends and not self._refused
 
     # -- processes --------------------------------------------------------------------------------------------
 
@@ -235,7 +204,7 @@ class Run:
             if process.running:
                 if process.leaving_since is not None and now > process.leaving_since + _LEAVES_WITHIN_S:
                     self._report.wrong.append(f"{name} did not leave within {_LEAVES_WITHIN_S:g} s of SIGTERM")
-                    process.kill()
+                    process.end()
                 continue
             if not process.wanted or now < process.again_at:
                 continue
@@ -260,7 +229,7 @@ class Run:
     # -- faults -----------------------------------------------------------------------------------------------
 
     def _later(self, seconds: float, heal: Callable[[], None]) -> None:
-        heapq.heappush(self._heals, (time.monotonic() + seconds, len(self._heals), heal))
+        heapq.heappush(self._heals, (time.monotonic() + seconds, next(self._numbers), heal))
 
     def _fault(self, planned: Planned) -> None:
         fault = planned.fault
@@ -270,14 +239,14 @@ class Run:
         self._say(f"{planned.at_s:6.1f} s  {fault}")
         match fault:
             case Fault.KILL_WORKER:
-                worker.kill()
+                worker.end()
             case Fault.KILL_GATE:
-                self._processes["gate"].kill()
+                self._processes["gate"].end()
             case Fault.LOSE_STORE:
-                worker.kill()
+                worker.end()
                 shutil.rmtree(self._store(name), ignore_errors=True)
             case Fault.CORRUPT_STORE:
-                worker.kill()
+                worker.end()
                 self._scribble(self._store(name))
             case Fault.STOP_WORKER:
                 worker.leave()
@@ -346,8 +315,11 @@ class Run:
         }
         try:
             with connect(self._kafka.bootstrap_servers) as client:
-                return sum(_lag_of(client, group, [full_name(self.settings, name) for name in names])
-                           for group, names in wanted.items())  # fmt: skip
+                lags = [
+                    uncommitted(client, group, ends(client, [full_name(self.settings, name) for name in names]))
+                    for group, names in wanted.items()
+                ]
+            return sum(count for lag in lags for count in lag.values())
         except (BreachwatchError, KafkaError):
             return 1
 
@@ -357,18 +329,6 @@ class Run:
             for record in read_all(self._kafka.bootstrap_servers, full_name(self.settings, name)):
                 outcome.add(name, record)
         return outcome
-
-
-def _lag_of(client: Any, group: str, topics: list[str]) -> int:
-    described = client.describe_topics(topics)
-    wanted = {
-        TopicPartition(topic["name"], partition["partition_index"]): OffsetSpec.LATEST
-        for topic in described
-        for partition in topic["partitions"]
-    }
-    ends = {tp: found.offset for tp, found in client.list_partition_offsets(wanted).items()}
-    committed = client.list_group_offsets({group: list(ends)})[group]
-    return sum(end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in ends.items())
 
 
 def make_world(seed: int, minutes: float) -> SimulatedWorld:

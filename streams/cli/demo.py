@@ -122,10 +122,8 @@ def _closing(told: "Told", screen: "Screen") -> None:
 
 
 def _invite(settings: "Settings", screen: "Screen") -> None:
-    from streams.demo.stage import environment
-
     screen.line("\nThe pipeline goes on until Ctrl-C. Look around from another terminal:\n")
-    for name, value in environment(settings).items():
+    for name, value in settings.as_variables().items():
         screen.line(f"  export {name}={value}")
     # As it was called, by a path that another terminal finds too.
     name = str(Path(sys.argv[0]).absolute()) if Path(sys.argv[0]).name == "breachwatch" else "breachwatch"

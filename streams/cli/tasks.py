@@ -4,9 +4,8 @@ import getpass
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,11 +13,14 @@ from streams.cli import load_settings
 from streams.errors import BreachwatchError
 
 if TYPE_CHECKING:
+    from schemas.base import Model
     from schemas.safeguarding import SafeguardingTask
     from schemas.tasks import ArrestTask
     from schemas.updates import TaskUpdate
     from streams.cli.task_lists import Board
     from streams.settings import Settings
+
+M = TypeVar("M", bound="Model")
 
 app = typer.Typer(no_args_is_help=True)
 NO_ANSWER = 2
@@ -309,43 +311,34 @@ def _board(settings: "Settings", since: datetime | None = None) -> "Board":
 
     servers = bootstrap(settings)
     board = Board()
-    for value in _values(settings, servers, "arrest-tasks"):
-        task = ArrestTask.model_validate_json(value)
+    for task in _read(settings, servers, "arrest-tasks", ArrestTask):
         board.tasks[task.task_id] = task
-    for value in _values(settings, servers, "safeguarding-tasks"):
-        reach = SafeguardingTask.model_validate_json(value)
+    for reach in _read(settings, servers, "safeguarding-tasks", SafeguardingTask):
         board.safeguarding[reach.safeguarding_id] = reach
     if since is not None:
-        for value in _values(settings, servers, "alerts"):
-            alert = Alert.model_validate_json(value)
+        for alert in _read(settings, servers, "alerts", Alert):
             board.alerts[alert.alert_id] = alert
-        entries = {}
-        for value in _values(settings, servers, "audit"):
-            if b'"suppressed"' in value:
-                entry = AuditEntry.model_validate_json(value)
-                entries[entry.audit_id] = entry
-        board.suppressed = [entry for entry in entries.values() if entry.decision == "suppressed"]
+        held_back = {e.audit_id: e for e in _read(settings, servers, "audit", AuditEntry, b'"suppressed"')}
+        board.suppressed = [entry for entry in held_back.values() if entry.decision == "suppressed"]
     return board
 
 
-def _values(settings: "Settings", servers: str, name: str) -> Iterator[bytes]:
+def _read(settings: "Settings", servers: str, name: str, model: "type[M]", holding: bytes = b"") -> "Iterator[M]":
+    """The messages of a topic, those that hold these bytes."""
+    from pydantic import ValidationError
+
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
 
-    with _readable(name):
-        for message in read_all(servers, full_name(settings, name)):
-            if message.value:
-                yield message.value
-
-
-@contextmanager
-def _readable(name: str) -> Iterator[None]:
-    try:
-        yield
-    except ValueError:
-        raise BreachwatchError(
-            f"{name} holds what this version cannot read: was it written by a newer one?"
-        ) from None
+    for message in read_all(servers, full_name(settings, name)):
+        if not message.value or holding not in message.value:
+            continue
+        try:
+            yield model.model_validate_json(message.value)
+        except ValidationError:
+            raise BreachwatchError(
+                f"{name} holds what this version cannot read: was it written by a newer one?"
+            ) from None
 
 
 def _arrest(board: "Board", name: str) -> "ArrestTask":

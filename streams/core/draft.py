@@ -47,8 +47,8 @@ class Draft:
         self.event: Event = incoming.event
         self.policy = policy
         self.offset = offset
-        known = [appended_at, *([state.now] if state.now else [])]
-        self.now = max(known + ([self.event.time] if isinstance(self.event, DeadlineDue) else []))
+        told = [self.event.time] if isinstance(self.event, DeadlineDue) else []
+        self.now = max(appended_at, state.now or appended_at, *told)
         self.effects = Effects()
         self.touched: dict[str, TaskChange] = {}
         """Arrest tasks to send again, and the gravest that has changed on each; safeguarding tasks too."""

@@ -6,9 +6,12 @@ commits go by. A row that is too long all the same gives things up in the order 
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from datetime import datetime
+from typing import NamedTuple
 
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from schemas.base import Model, Position
@@ -283,7 +286,7 @@ class SubjectState(_Part):
     """The newest append time applied: decisions use this, never a clock of their own."""
     applied: int = -1
     """The newest offset in `subject-events` applied."""
-    # The fields above stand first in the row as it is written: recovery and alarms look at these alone.
+    # The fields above stand first in the row as it is written: `head` reads these alone.
     orders: dict[str, OrderRef] = {}
     hours: list[int] = []
     """Hours since 1970 that have evidence in the records."""
@@ -369,6 +372,31 @@ def _least_needed(state: SubjectState) -> BreachFact:
     over = {task.task_id for task in _ended(state)}
     ended = [fact for fact in state.breaches if fact.task_id in over]
     return min(ended or state.breaches, key=lambda fact: (fact.began_at, fact.breach_id))
+
+
+class Head(NamedTuple):
+    """What recovery and alarms need of a row; times in seconds since 1970."""
+
+    wake_at: float | None
+    now: float
+    applied: int
+
+
+_HEAD = re.compile(
+    rb'\{"subject_id":"(?:[^"\\]|\\.)*",(?:"exercise":true,)?"revision":\d+,'
+    rb'(?:"wake_at":"(?P<wake_at>[^"]+)",)?"now":"(?P<now>[^"]+)","applied":(?P<applied>\d+)[,}]'
+)
+
+
+def head(row: bytes) -> Head:
+    """Of a row as it is stored: by its first bytes: 2 us, where all of a row of 19 KB takes 30."""
+    found = _HEAD.match(row)
+    fields = orjson.loads(row) if found is None else {k: v.decode() for k, v in found.groupdict().items() if v}
+    wake_at, now = (
+        None if fields.get(name) is None else datetime.fromisoformat(fields[name]).timestamp()
+        for name in ("wake_at", "now")
+    )
+    return Head(wake_at, now or 0.0, int(fields.get("applied", -1)))
 
 
 def dump(state: SubjectState) -> bytes:

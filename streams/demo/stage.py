@@ -1,6 +1,5 @@
 """The stage of the demonstration: Kafka, topics, gate and worker as real processes, ended by their own ids."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -28,7 +27,6 @@ STOP_TIMEOUT_S = 15.0
 # What each process says once it can take events.
 _READY = {"worker": ("alarms_loaded", "identifier_index_ready"), "gate": ("gate_partitions",)}
 _LOG_LINES = 8
-_PREFIX = "BREACHWATCH_"
 
 
 class StageError(BreachwatchError):
@@ -162,8 +160,7 @@ def _process(settings: Settings, role: str, folder: Path) -> Iterator[_Running]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-c", "from streams.cli import main; main()", role],
-            env={name: value for name, value in os.environ.items() if not name.startswith(_PREFIX)}
-            | environment(settings),
+            env=settings.child_environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -179,12 +176,6 @@ def _process(settings: Settings, role: str, folder: Path) -> Iterator[_Running]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings that are not the defaults, as environment variables: for a child, or for a person to copy."""
-    stated = settings.model_dump(mode="json", exclude_defaults=True)
-    return {_PREFIX + name.upper(): str(value) for name, value in stated.items()}
 
 
 def _wait_until_ready(processes: list[_Running]) -> None:

@@ -211,7 +211,7 @@ def _save(data_dir: Path, state: _State) -> None:
 
 
 def _new_state(nodes: int) -> _State:
-    ports = _free_ports(2 * nodes)
+    ports = free_ports(2 * nodes)
     return _State(
         version=jars.kafka_version(jars.pinned()),
         cluster_id=_cluster_id(),
@@ -226,7 +226,7 @@ def _cluster_id() -> str:
     return text
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """``count`` different ports of loopback that nobody listens on."""
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):

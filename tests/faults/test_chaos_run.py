@@ -1,4 +1,4 @@
-"""A world goes through three brokers while everything is being broken, and comes out as if nothing had been."""
+"""A world goes through three brokers while things break, and comes out as if nothing had broken."""
 
 import sys
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def test_undisturbed_it_finds_the_truth(calm: Came, world: SimulatedWorld) -> No
     assert against_the_truth(calm, world) == []
 
 
-def test_broken_in_every_way_it_finds_the_same(
+def test_broken_again_and_again_it_finds_the_same(
     three: local.LocalKafka, world: SimulatedWorld, calm: Came, tmp_path: Path
 ) -> None:
     report = Report(SEED)

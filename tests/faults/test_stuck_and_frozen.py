@@ -1,36 +1,20 @@
 """A worker that is stuck or was frozen ends itself, and another does its work."""
 
 import json
-import os
 import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from socket import socket
 
 import pytest
-from harness import Fact, Pipeline, Process, ago, order, quick, report, running
+from harness import Fact, Pipeline, Process, ago, order, quick, report
 
+from streams.kafka.local import free_ports
 from streams.kafka.topics import full_name
-from streams.settings import Settings
 from streams.watchdog import EXIT_CODE
 
 FAULTY_WORKER = str(Path(__file__).parents[1] / "faulty_worker.py")
-
-
-@pytest.fixture
-def pipeline(pipeline_settings: Settings, tmp_path: Path) -> Iterator[Pipeline]:
-    with running(quick(pipeline_settings), tmp_path / "logs") as started:
-        yield started
-
-
-def free_port() -> int:
-    with closing(socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wrong(port: int) -> dict[str, str] | None:
@@ -52,15 +36,14 @@ def test_a_worker_frozen_past_its_session_ends_before_its_next_send(pipeline: Pi
     at = ago(60)
     pipeline.publish("orders", *(order(f"S{n}") for n in range(8)))
     pipeline.drained()
-    assert frozen._popen is not None
-    os.kill(frozen._popen.pid, signal.SIGSTOP)
+    frozen.signal(signal.SIGSTOP)
     pipeline.publish("breach-reports", *(report(f"O-S{n}", at) for n in range(8)))
     pipeline.worker("other")
     pipeline.until_facts({Fact(f"S{n}", f"O-S{n}", "T2", "reported", at, at) for n in range(8)})
     pipeline.drained()
     before = {name: len(records) for name, records in pipeline.outputs.records.items()}
 
-    os.kill(frozen._popen.pid, signal.SIGCONT)
+    frozen.signal(signal.SIGCONT)
     assert frozen.wait() == EXIT_CODE, frozen.tail()
     pipeline.processes.remove(frozen)
     assert "the event loop stood still" in frozen.log.read_text()
@@ -76,7 +59,7 @@ def test_a_stuck_worker_says_so_and_ends_and_another_takes_over(
     pipeline: Pipeline, tmp_path: Path, how: str, check: str
 ) -> None:
     """It is not dead: its heartbeats come from another thread, and it would keep its partitions for ever."""
-    settings = quick(pipeline.settings, stall_timeout_s=8.0, metrics_port=free_port(), session_timeout_s=30.0)
+    settings = quick(pipeline.settings, stall_timeout_s=8.0, metrics_port=free_ports(1)[0], session_timeout_s=30.0)
     stuck = Process(
         settings,
         tmp_path / "stuck.log",

@@ -6,35 +6,19 @@ import pwd
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Pipeline, ago, environment, order, report
+from harness import Pipeline, Run, ago, order, report, runner
 
 from schemas.internal import DeadLetterHeaders
-from streams.cli import doctor, main
+from streams.cli import doctor
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import BY_NAME, full_name
 from streams.settings import Settings
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-def runner(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
-    """`breachwatch` with these words: exit code, standard output, standard error."""
-    for name, value in environment(settings).items():
-        monkeypatch.setenv(name, value)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        out, err = capsysbinary.readouterr()
-        return int(ended.value.code or 0), out.decode(), err.decode()
-
-    return call
 
 
 @pytest.fixture

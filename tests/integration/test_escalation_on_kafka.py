@@ -10,11 +10,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from harness import INSIDE, OUTSIDE, Pipeline, custody, order, quick, report, running, tag_fix, task_update
+from harness import (
+    INSIDE,
+    OUTSIDE,
+    Pipeline,
+    changed_policy,
+    custody,
+    order,
+    quick,
+    report,
+    running,
+    tag_fix,
+    task_update,
+)
 from stepped_clock import SteppedClock, kafka_by, needs_libfaketime
 
 from schemas.tasks import Alert, ArrestTask, TaskState
-from streams.core import policy as policy_module
 from streams.settings import Settings
 
 TOLD = {"escalation", "lapsed", "deadline_missed"}
@@ -59,10 +70,10 @@ class Drive:
     def to(self, at: datetime) -> None:
         """It is `at` at the broker; the traffic of others goes on."""
         self.clock.step(at - self.clock.now())
-        self.pipeline.until(self._stepped, "the broker's clock has made the step")
+        self.pipeline.until(self.stepped, "the broker's clock has made the step")
         self.fixes(OUTSIDE, BYSTANDERS)
 
-    def _stepped(self) -> bool:
+    def stepped(self) -> bool:
         """A plate read that nobody reads in these tests tells the broker's time."""
         [lies] = self.pipeline.publish("anpr-reads", b"{}")
         return abs(lies.timestamp / 1000 - self.clock.now().timestamp()) < 2
@@ -199,11 +210,8 @@ def test_a_worker_killed_in_the_middle_of_a_wait(pipeline: Pipeline, clock: Step
 @pytest.fixture
 def in_seconds(pipeline_settings: Settings, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline whose gravest tasks are told to the controllers after ten seconds instead of two minutes."""
-    shipped = Path(policy_module.__file__).with_name("policy.toml").read_text("utf-8")
-    changed = shipped.replace("controller = 120,", "controller = 10,")
-    assert changed != shipped
-    (tmp_path / "policy.toml").write_text(changed, "utf-8")
-    with running(quick(pipeline_settings, policy_file=tmp_path / "policy.toml"), tmp_path / "logs") as started:
+    file = changed_policy(tmp_path, "controller = 120,", "controller = 10,")
+    with running(quick(pipeline_settings, policy_file=file), tmp_path / "logs") as started:
         yield started
 
 
@@ -218,7 +226,7 @@ def test_a_step_of_the_brokers_clock_makes_nobody_wait_longer(
     began = time.monotonic()
     task = drive.task()
     clock.step(step)
-    in_seconds.until(drive._stepped, "the broker's clock has made the step")
+    in_seconds.until(drive.stepped, "the broker's clock has made the step")
     in_seconds.until(lambda: drive.told(), "the controllers are told")
     waited = time.monotonic() - began
     [alert] = drive.told()[:1]

@@ -165,7 +165,7 @@ def test_a_process_that_has_no_command_line_yet_is_ours(tmp_path: Path, monkeypa
 def test_an_address_where_nobody_listens_is_told_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BREACHWATCH_BOOTSTRAP_SERVERS", f"127.0.0.1:{local._free_ports(1)[0]}")
+    monkeypatch.setenv("BREACHWATCH_BOOTSTRAP_SERVERS", f"127.0.0.1:{local.free_ports(1)[0]}")
     with pytest.raises(SystemExit) as exit_info:
         main(["topics", "plan"])
     assert exit_info.value.code == 1

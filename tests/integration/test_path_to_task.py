@@ -8,6 +8,7 @@ from harness import (
     Fact,
     Pipeline,
     ago,
+    changed_policy,
     custody,
     officer_sighting,
     order,
@@ -20,18 +21,14 @@ from harness import (
 )
 
 from schemas.tasks import ArrestTask
-from streams.core import policy
 from streams.settings import Settings
 
 
 @pytest.fixture
 def pipeline(pipeline_settings: Settings, tmp_path: Path):  # type: ignore[no-untyped-def]
     """A pipeline whose tasks are sent with a new position after a second instead of a minute."""
-    shipped = Path(policy.__file__).with_name("policy.toml").read_text("utf-8")
-    changed = shipped.replace("last_seen_interval_s = 60\n", "last_seen_interval_s = 1\n")
-    assert changed != shipped
-    (tmp_path / "policy.toml").write_text(changed, "utf-8")
-    settings = quick(pipeline_settings, policy_file=tmp_path / "policy.toml")
+    file = changed_policy(tmp_path, "last_seen_interval_s = 60\n", "last_seen_interval_s = 1\n")
+    settings = quick(pipeline_settings, policy_file=file)
     with running(settings, tmp_path / "logs") as started:
         started.worker()
         started.gate()

@@ -1,9 +1,7 @@
 """Behaviour 43 by real processes: their logs and metrics, and every key and header that they write."""
 
-import socket
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,17 +11,10 @@ from harness import Pipeline, quick, running
 from kafka import KafkaConsumer, TopicPartition
 from searching import Search, noisy_world, secrets_of
 
+from streams.kafka.local import free_ports
 from streams.kafka.topics import TOPICS, full_name, topic_specs
 from streams.settings import Settings
 from streams.simulator import Noise, SimulatedWorld
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for free in taken:
-            free.bind(("127.0.0.1", 0))
-        return [int(free.getsockname()[1]) for free in taken]
 
 
 def _metrics(port: int) -> bytes:
@@ -67,7 +58,7 @@ def test_behaviour_43_real_worker_and_gate_leak_nothing(pipeline_settings: Setti
     The values of what only we read (subject events, held events, identifiers, changelogs) and of dead letters hold
     the events themselves: they are for nobody's eyes, which is the business of the broker's access lists.
     """
-    of_gate, of_worker = _free_ports(2)
+    of_gate, of_worker = free_ports(2)
     settings = quick(pipeline_settings, metrics_port=of_gate)
     end = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=5)
     world = noisy_world(Noise.level("high"), end=end, hours=6, orders=30)

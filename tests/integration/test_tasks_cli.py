@@ -1,16 +1,15 @@
 """A controller's and a night clerk's terminal, on a real Kafka and a real worker."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Pipeline, environment
+from harness import Pipeline, Run, runner
 
 from schemas.tasks import ArrestTask
-from streams.cli import main
+from streams.kafka.sending import Outgoing, send_all
+from streams.kafka.topics import full_name
 from streams.settings import Settings
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -24,19 +23,11 @@ def pipeline(module_pipeline: Pipeline) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def run(
-    module_pipeline_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    module_pipeline_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> Run:
-    """`breachwatch` with these words: exit code, standard output, standard error."""
-    for name, value in environment(module_pipeline_settings).items():
-        monkeypatch.setenv(name, value)
+    """The command, used by `op-7`."""
+    call = runner(module_pipeline_settings, monkeypatch, capsysbinary)
     monkeypatch.setenv("BREACHWATCH_ACTOR", "op-7")
-
-    def call(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
     return call
 
 
@@ -139,3 +130,15 @@ def test_without_a_worker_the_command_says_that_nobody_answered(pipeline: Pipeli
     assert "the update is in the log and will be applied" in err
     pipeline.worker()
     pipeline.until(lambda: task_of(pipeline, "N4").state == "acknowledged", "the next worker applies it")
+
+
+def test_a_task_that_this_version_cannot_read_is_said(
+    pipeline_settings: Settings, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert pipeline_settings.bootstrap_servers is not None
+    newer = Outgoing(full_name(pipeline_settings, "arrest-tasks"), b"t1", b'{"task_id": "t1", "schemaversion": 9}')
+    send_all(pipeline_settings.bootstrap_servers, [newer])
+    code, out, err = runner(pipeline_settings, monkeypatch, capsysbinary)("tasks", "list")
+    assert (code, out) == (1, "")
+    assert "arrest-tasks holds what this version cannot read" in err
+    assert "Traceback" not in err

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from test_broker_clock import Hands
 
 from schemas.internal import SubjectEvent
-from streams.alarms import RETRY_S, Alarms, WakeUp, times, wake_up
+from streams.alarms import RETRY_S, Alarms, WakeUp, wake_up
 from streams.broker_clock import BrokerClock
-from streams.core.state import dump
+from streams.core.state import dump, head
 
 START = 1_000_000.0
 """The row's time, and the broker's, when a test begins."""
@@ -133,8 +133,17 @@ def test_the_times_of_a_row_are_read_without_the_rest_of_it() -> None:
     subject.feed(fix(NOW))
     assert subject.state.wake_at is not None
     assert subject.state.now is not None
-    assert times(dump(subject.state)) == (subject.state.wake_at.timestamp(), subject.state.now.timestamp())
-    assert times(b"{}") == (None, 0.0)
+    assert head(dump(subject.state)) == (
+        subject.state.wake_at.timestamp(),
+        subject.state.now.timestamp(),
+        subject.state.applied,
+    )
+    assert head(b"{}") == (None, 0.0, -1)
+
+
+def test_a_row_whose_fields_stand_in_another_order_is_read_whole() -> None:
+    row = b'{"applied":7,"subject_id":"S1","now":"2026-11-25T08:00:00Z","tasks":[{"wake_at":"2020-01-01T00:00:00Z"}]}'
+    assert head(row) == (None, datetime(2026, 11, 25, 8, tzinfo=UTC).timestamp(), 7)
 
 
 def test_a_wake_up_says_how_far_the_row_has_come() -> None:

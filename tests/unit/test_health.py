@@ -3,19 +3,12 @@
 import json
 import urllib.error
 import urllib.request
-from contextlib import closing
-from socket import socket
 
 import pytest
 
 from streams.errors import BreachwatchError
 from streams.health import Health, serve
-
-
-def free_port() -> int:
-    with closing(socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from streams.kafka.local import free_ports
 
 
 def get(port: int, path: str) -> tuple[int, str]:
@@ -27,7 +20,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def test_it_is_alive_but_not_ready_until_it_can_work() -> None:
-    health, port = Health(), free_port()
+    health, port = Health(), free_ports(1)[0]
     why: dict[str, str | None] = {"loop": None, "tables": "tables are being recovered"}
     health.alive["loop"] = lambda: why["loop"]
     health.ready["tables"] = lambda: why["tables"]

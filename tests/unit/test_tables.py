@@ -3,10 +3,11 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from builders import NOW, Subject, after, fix, order
 
 from streams.core.state import dump
-from streams.tables import newest, stamp
+from streams.tables import is_damage, newest, stamp
 
 
 def event(key: bytes, value: bytes | None) -> Any:
@@ -34,6 +35,20 @@ def test_a_stale_row_that_comes_late_is_passed_over() -> None:
     late = [event(b"S1", newer), event(b"S1", older), event(b"S2", older)]
     assert list(newest(late, {}.get)) == [late[0], late[2]]
     assert list(newest(late[1:], {b"S1": newer}.get)) == [late[2]], "nor over what the local store has"
+
+
+@pytest.mark.parametrize(
+    ("error", "damage"),
+    [
+        (Exception("Corruption: CURRENT file does not end with newline"), True),
+        (Exception("IO error: No such file or directory: While opening a file: MANIFEST-000005"), True),
+        (Exception("IO error: lock hold by current process: LOCK: No locks available"), False),
+        (FileNotFoundError(2, "No such file or directory", "policy.toml"), False),
+        (ValueError("Corruption: of something else"), False),
+    ],
+)
+def test_only_what_the_store_says_of_its_own_files_is_damage(error: Exception, damage: bool) -> None:
+    assert is_damage(error) == damage
 
 
 def test_newer_rows_repeats_and_deletions_are_taken() -> None:

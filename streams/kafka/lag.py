@@ -1,0 +1,24 @@
+"""How far groups are behind."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kafka import TopicPartition
+from kafka.admin import OffsetSpec
+
+
+def ends(client: Any, topics: Iterable[str]) -> dict[TopicPartition, int]:
+    """Where each partition of these topics (full names) ends: the offset that its next message will have."""
+    wanted = {
+        TopicPartition(topic["name"], partition["partition_index"]): OffsetSpec.LATEST
+        for topic in client.describe_topics(list(topics))
+        for partition in topic["partitions"]
+    }
+    return {tp: found.offset for tp, found in client.list_partition_offsets(wanted).items()}
+
+
+def uncommitted(client: Any, group: str, until: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    """Partition -> messages before `until` that the group has not committed; only partitions that have some."""
+    committed = client.list_group_offsets({group: list(until)})[group]
+    left = {tp: end - max(0, committed[tp].offset if tp in committed else 0) for tp, end in until.items()}
+    return {tp: count for tp, count in left.items() if count}
