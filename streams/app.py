@@ -7,6 +7,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.types.auth import CredentialsT
 from mode import Service
 
 from streams import transport
@@ -18,7 +19,8 @@ from streams.core import jurisdiction
 from streams.core.policy import load_policy
 from streams.health import Health
 from streams.identifiers import IndexReader
-from streams.kafka.admin import bootstrap
+from streams.kafka.admin import cluster_of
+from streams.kafka.cluster import MECHANISM, Cluster
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name, topic_specs
 from streams.settings import Settings
 from streams.tables import SubjectTable, Table, is_damage
@@ -95,6 +97,16 @@ class App(faust.App):
         await self.crash(error)
 
 
+def _credentials(cluster: Cluster) -> CredentialsT | None:
+    """The log-in, as Faust wants it."""
+    context = cluster.ssl_context()
+    if cluster.user is not None:
+        return faust.SASLCredentials(
+            username=cluster.user, password=cluster.password, ssl_context=context, mechanism=MECHANISM
+        )
+    return None if context is None else faust.SSLCredentials(context)
+
+
 def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     """The application of one worker; `worker_id` names its local store and its place in the group.
 
@@ -102,12 +114,13 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     """
     store = Path(settings.data_dir) / "workers" / worker_id
     store.mkdir(parents=True, exist_ok=True)
-    servers = bootstrap(settings)
+    cluster = cluster_of(settings)
     spec = topic_specs(settings)[0]
     app = App(
         settings,
         f"{settings.topic_prefix}breachwatch",
-        broker=";".join(f"kafka://{server}" for server in servers.split(",")),
+        broker=";".join(f"kafka://{server}" for server in cluster.servers),
+        broker_credentials=_credentials(cluster),
         datadir=str(store),
         store=settings.table_store,
         # Named here because Faust's defaults do less than they seem to (8 partitions, replication 1, a commit
@@ -140,13 +153,13 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     )
     policy = load_policy(settings.policy_file)
     jurisdiction.load(policy.places.urban_population)
-    index = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
+    index = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     subjects, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
     alarms = Alarms(BrokerClock())
     assess_agent(app, policy, subjects, records, alarms)
     for name in INGESTED:
         ingest_agent(app, name, index)
-    redrive = Redrive(app, servers, index)
+    redrive = Redrive(app, cluster, index)
     alarm_clock = AlarmClock(app, alarms)
 
     watchdog = Watchdog(app.pulse, settings.stall_timeout_s, app.handed_out)

@@ -28,7 +28,7 @@ from streams.core.plates import readings, skeleton
 from streams.dead_letters import Origin
 from streams.health import Health
 from streams.identifiers import IndexReader
-from streams.kafka.admin import bootstrap
+from streams.kafka.admin import cluster_of
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.progress import WorkerProgress
 from streams.settings import Settings
@@ -125,24 +125,24 @@ class Gate(ConsumerRebalanceListener):
         self._rounds = 0
         # A gate that was frozen may forward a read again, and that is all: no gap is too long for it to go on.
         self._watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, self._round)
-        servers = bootstrap(settings)
+        cluster = cluster_of(settings)
         self._topic = full_name(settings, TOPIC)
         self._sightings = full_name(settings, "sightings")
-        self._reader = IndexReader(servers, full_name(settings, "identifiers"), settings.freshness_timeout_s)
+        self._reader = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
         health.alive["event loop"] = self._watchdog.alive
         health.ready |= {
             "partitions": self._has_partitions,
             "index": self._reader.stale,
             "progress": self._watchdog.committing,
         }
-        self._progress = WorkerProgress(settings, servers, self._reader)
+        self._progress = WorkerProgress(settings, cluster, self._reader)
         self._look_back = LookBack(settings.gate_lookback_s, settings.gate_lookback_reads)
         self._late_plates: list[str] = []
         self._told: str | None = None
         """The hour of the last alert of an overrun."""
         self._stopping = asyncio.Event()
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=servers,
+            **cluster.options(),
             group_id=f"{settings.topic_prefix}breachwatch-gate",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -152,7 +152,7 @@ class Gate(ConsumerRebalanceListener):
             fetch_max_wait_ms=50,
         )
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=servers,
+            **cluster.options(),
             acks="all",
             enable_idempotence=True,
             max_request_size=MAX_REQUEST_BYTES,

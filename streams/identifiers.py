@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.orders import IdentifierRecord
 from streams import metrics
 from streams.core.index import IdentifierIndex
+from streams.kafka.cluster import Cluster
 
 log = structlog.get_logger()
 
@@ -27,10 +28,10 @@ class IndexReader:
     # at the log for messages that are older than that, it never lets a younger one pass.
     CLOCK_SKEW_S = 1.0
 
-    def __init__(self, bootstrap: str, topic: str, freshness_timeout_s: float) -> None:
+    def __init__(self, cluster: Cluster, topic: str, freshness_timeout_s: float) -> None:
         self.index = IdentifierIndex()
         self.listeners: list[Callable[[IdentifierRecord], None]] = []
-        self._bootstrap = bootstrap
+        self._cluster = cluster
         self._topic = topic
         self._timeout_s = freshness_timeout_s
         self._partitions: list[TopicPartition] = []
@@ -50,13 +51,13 @@ class IndexReader:
     async def start(self) -> None:
         """Read the topic to its end; returns when the index is complete."""
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._cluster.options(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=50,
         )
         await self._consumer.start()
-        self._ends = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+        self._ends = AIOKafkaConsumer(**self._cluster.options(), enable_auto_commit=False)
         await self._ends.start()
         # The first answer may come before the metadata of a topic that nobody has asked for.
         await self._consumer._client.add_topic(self._topic)

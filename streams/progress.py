@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from streams.identifiers import IndexReader
+from streams.kafka.cluster import Cluster
 from streams.kafka.topics import full_name, topic_specs
 from streams.settings import Settings
 
@@ -27,7 +28,7 @@ POLL_S = 0.25
 class WorkerProgress:
     """Follows the workers' group. `start`, then `stop`."""
 
-    def __init__(self, settings: Settings, bootstrap: str, reader: IndexReader) -> None:
+    def __init__(self, settings: Settings, cluster: Cluster, reader: IndexReader) -> None:
         self.known_until = -math.inf
         """Of every order in the log by then (monotonic seconds) the identifiers are in the index."""
         self._group = f"{settings.topic_prefix}breachwatch"
@@ -37,8 +38,8 @@ class WorkerProgress:
             for name, full in ((name, full_name(settings, name)) for name in ("orders", "subject-events"))
         }
         self._reader = reader
-        self._offsets = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        self._offsets = AIOKafkaConsumer(**cluster.options(), enable_auto_commit=False)
+        self._admin = AIOKafkaAdminClient(**cluster.options())
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -5,9 +5,9 @@ Each field is set by the variable ``BREACHWATCH_<FIELD>``, for example ``BREACHW
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "BREACHWATCH_"
@@ -22,6 +22,15 @@ class Settings(BaseSettings):
         default=None,
         description="host:port[,host:port]; unset means the local Kafka started by `breachwatch kafka start`",
     )
+    kafka_tls: bool = Field(
+        default=False, description="encrypt connections to the brokers; implied by the settings that need it"
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that sign the brokers' certificates; unset: the system's",
+    )
+    kafka_user: str | None = Field(default=None, description="name to log in with (SCRAM-SHA-512, always with TLS)")
+    kafka_password: SecretStr | None = Field(default=None, description="its password")
     environment: Literal["development", "production"] = Field(
         default="development",
         description="partition counts and replication: 4 and 1, or 48 and 3; permanent once tables exist",
@@ -87,9 +96,17 @@ class Settings(BaseSettings):
         default=0, ge=0, le=65535, description="port of /metrics, /healthz and /readyz on loopback; 0: none"
     )
 
+    @model_validator(mode="after")
+    def _log_in_whole(self) -> Self:
+        if (self.kafka_user is None) != (self.kafka_password is None):
+            raise ValueError("kafka_user and kafka_password go together: set both, or neither")
+        return self
+
     def as_variables(self) -> dict[str, str]:
         """The settings that are not the defaults, as environment variables: for a child, or for a person to copy."""
-        stated = self.model_dump(mode="json", exclude_defaults=True)
+        stated = self.model_dump(exclude_defaults=True)
+        if self.kafka_password is not None:
+            stated["kafka_password"] = self.kafka_password.get_secret_value()
         return {PREFIX + name.upper(): str(value) for name, value in stated.items()}
 
     def child_environment(self) -> dict[str, str]:

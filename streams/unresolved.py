@@ -19,6 +19,7 @@ from streams import metrics
 from streams.core.plates import canonical
 from streams.core.resolve import references, resolve
 from streams.identifiers import IndexReader
+from streams.kafka.cluster import Cluster
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 
 log = structlog.get_logger()
@@ -79,9 +80,9 @@ class HeldEvents:
 class Redrive:
     """Keeps HeldEvents equal to the topic and drives on what has become resolvable."""
 
-    def __init__(self, app: Any, bootstrap: str, index: IndexReader) -> None:
+    def __init__(self, app: Any, cluster: Cluster, index: IndexReader) -> None:
         self._app = app
-        self._bootstrap = bootstrap
+        self._cluster = cluster
         self._index = index
         self._topic = full_name(app.settings, "unresolved")
         self._unresolved = app.raw_topic("unresolved")
@@ -93,7 +94,7 @@ class Redrive:
 
     async def start(self) -> None:
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._cluster.options(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=MAX_REQUEST_BYTES,

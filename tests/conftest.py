@@ -12,6 +12,7 @@ from harness import Pipeline, quick, running
 
 from streams.kafka import admin, local
 from streams.kafka.client import connect
+from streams.kafka.cluster import Cluster
 from streams.kafka.topics import topic_specs
 from streams.settings import Settings
 
@@ -74,7 +75,7 @@ def _pipeline(bootstrap_servers: str, data_dir: Path) -> Iterator[Settings]:
     )
     admin.apply(admin.plan(settings))
     yield settings
-    with connect(bootstrap_servers) as client:
+    with connect(Cluster(bootstrap_servers)) as client:
         names = [spec.name for spec in topic_specs(settings)]
         client.delete_topics(names, raise_errors=False)
 

@@ -25,6 +25,7 @@ from streams.cli import main
 from streams.core import policy
 from streams.kafka import lag
 from streams.kafka.client import KafkaRequestError, connect
+from streams.kafka.cluster import Cluster
 from streams.kafka.topics import TOPICS, full_name
 from streams.settings import PREFIX, Settings
 
@@ -111,6 +112,15 @@ class Outputs(Outcome):
         self._consumer.close()
 
 
+def eventually(condition: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:
+    """Return when the condition holds; fails with what was waited for when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {within_s:g} s: {what}")
+        time.sleep(0.1)
+
+
 # -- the pipeline ------------------------------------------------------------------------------------------
 
 
@@ -132,9 +142,9 @@ class Pipeline:
         """A started worker; a process of that name that has ended is replaced."""
         return self._start(settings, "worker", "--name", name)
 
-    def gate(self) -> Process:
+    def gate(self, settings: Settings | None = None) -> Process:
         """A started gate."""
-        return self._start(None, "gate")
+        return self._start(settings, "gate")
 
     def _start(self, settings: Settings | None, *command: str) -> Process:
         self.processes = [process for process in self.processes if process.command != command]
@@ -150,7 +160,7 @@ class Pipeline:
 
     def _members(self, groups: Iterable[str]) -> dict[str, int]:
         try:
-            with connect(self._servers) as admin:
+            with connect(Cluster(self._servers)) as admin:
                 described = admin.describe_groups(list(groups))
         except KafkaRequestError:  # a new broker has no group coordinator before the first group asks for one
             return {}
@@ -204,7 +214,7 @@ class Pipeline:
         """
 
         def left() -> str:
-            with connect(self._servers) as admin:
+            with connect(Cluster(self._servers)) as admin:
                 found = {
                     f"{tp.topic}/{tp.partition}": count
                     for group, names in self._stages(past_the_gate)
@@ -219,7 +229,7 @@ class Pipeline:
 
     def caught_up(self) -> None:
         """Return when everything that the topics hold now is in `outputs`."""
-        with connect(self._servers) as admin:
+        with connect(Cluster(self._servers)) as admin:
             ends = lag.ends(admin, [full_name(self.settings, name) for name in READ_TOPICS])
         self.until(lambda: self._has_read(ends), "the outputs are read to their end")
 
@@ -238,7 +248,7 @@ class Pipeline:
         return [*stages, (self._groups[0], inbound), (self._groups[0], ["subject-events"])]
 
     def _lag(self, group: str, names: list[str]) -> int:
-        with connect(self._servers) as admin:
+        with connect(Cluster(self._servers)) as admin:
             until = lag.ends(admin, [full_name(self.settings, name) for name in names])
             return sum(lag.uncommitted(admin, group, until).values())
 

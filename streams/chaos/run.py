@@ -23,6 +23,7 @@ from streams.chaos.process import BREACHWATCH, Process
 from streams.chaos.schedule import KILLS, OF_BROKERS, Fault, Planned, schedule
 from streams.errors import BreachwatchError
 from streams.kafka import admin, local
+from streams.kafka.admin import cluster_of
 from streams.kafka.client import connect
 from streams.kafka.lag import ends, uncommitted
 from streams.kafka.reading import read_all
@@ -130,7 +131,7 @@ class Run:
         """Publish the world over so many seconds while the faults come; what has come out when all is still."""
         admin.apply(admin.plan(self.settings))
         self._producer = KafkaProducer(
-            bootstrap_servers=self.settings.bootstrap_servers,
+            **cluster_of(self.settings).options(),
             acks="all",
             enable_idempotence=True,
             max_request_size=MAX_REQUEST_BYTES,
@@ -284,9 +285,10 @@ class Run:
     def _leader(self) -> int:
         name = full_name(self.settings, "subject-events")
         try:
-            with connect(self._kafka.bootstrap_servers) as client:
+            with connect(cluster_of(self.settings)) as client:
                 [topic] = client.describe_topics([name])
-            return int(topic["partitions"][0]["leader_id"])
+            # -1 while there is none
+            return max(1, int(topic["partitions"][0]["leader_id"]))
         except BreachwatchError:
             return 1
 
@@ -314,7 +316,7 @@ class Run:
             f"{prefix}breachwatch": [*inbound, "subject-events"],
         }
         try:
-            with connect(self._kafka.bootstrap_servers) as client:
+            with connect(cluster_of(self.settings)) as client:
                 lags = [
                     uncommitted(client, group, ends(client, [full_name(self.settings, name) for name in names]))
                     for group, names in wanted.items()
@@ -326,7 +328,7 @@ class Run:
     def _outcome(self) -> Outcome:
         outcome = Outcome()
         for name in READ_TOPICS:
-            for record in read_all(self._kafka.bootstrap_servers, full_name(self.settings, name)):
+            for record in read_all(cluster_of(self.settings), full_name(self.settings, name)):
                 outcome.add(name, record)
         return outcome
 

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("streams.cli.policy", "Check a policy, and show what another would have decided."),
     "explain": ("streams.cli.explain", "Explain a task: its events, orders, rules and reasons."),
     "audit": ("streams.cli.audit", "Verify the audit's hash chains."),
+    "access": ("streams.cli.access", "Show and grant what each role may do on the cluster."),
     "topics": ("streams.cli.topics", "Plan, apply and check the topics of the pipeline."),
 }
 
@@ -51,7 +52,10 @@ def load_settings(**given: Any) -> "Settings":
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as error:
-        lines = [f"BREACHWATCH_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        lines = [
+            ": ".join([*(f"BREACHWATCH_{str(name).upper()}" for name in e["loc"][:1]), e["msg"]])
+            for e in error.errors()
+        ]
         raise BreachwatchError("the settings are not valid:\n" + "\n".join(lines)) from error
 
 

@@ -19,14 +19,14 @@ def verify() -> None:
     """Recompute each subject's chain of hashes; exit code 1 when an entry is missing or was altered."""
     from schemas.tasks import AuditEntry
     from streams.core.chain import faults
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
 
     settings = load_settings()
     chains: dict[str, list[AuditEntry]] = defaultdict(list)
     unreadable = total = 0
-    for message in read_all(bootstrap(settings), full_name(settings, "audit")):
+    for message in read_all(cluster_of(settings), full_name(settings, "audit")):
         total += 1
         try:
             entry = AuditEntry.model_validate_json(message.value or b"")

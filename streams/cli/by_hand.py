@@ -66,7 +66,7 @@ def publish(topic: str, body: dict[str, Any], *, dry_run: bool) -> str:
     from schemas.inbound import BadMessageError, decode
     from streams.cli import load_settings
     from streams.core.keys import message_key
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.sending import Outgoing, send_all
     from streams.kafka.topics import full_name
 
@@ -78,5 +78,5 @@ def publish(topic: str, body: dict[str, Any], *, dry_run: bool) -> str:
     if dry_run:
         return orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
     settings = load_settings()
-    (sent,) = send_all(bootstrap(settings), [Outgoing(full_name(settings, topic), message_key(event), value)])
+    (sent,) = send_all(cluster_of(settings), [Outgoing(full_name(settings, topic), message_key(event), value)])
     return f"sent to {topic}, partition {sent.partition}, offset {sent.offset}; event {body['id']}"

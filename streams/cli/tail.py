@@ -29,7 +29,7 @@ def command(
     """Print the messages of TOPIC as they come; ends cleanly on Ctrl-C."""
     import orjson
 
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.reading import opened
     from streams.kafka.topics import BY_NAME, full_name
 
@@ -38,7 +38,7 @@ def command(
     settings = load_settings()
     printed = 0
     try:
-        with opened(bootstrap(settings), full_name(settings, topic), POLL_MS) as (consumer, partitions):
+        with opened(cluster_of(settings), full_name(settings, topic), POLL_MS) as (consumer, partitions):
             (consumer.seek_to_beginning if from_beginning else consumer.seek_to_end)(*partitions)
             quiet_since = time.monotonic()
             while until_idle is None or time.monotonic() - quiet_since < until_idle:

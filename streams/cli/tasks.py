@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from schemas.tasks import ArrestTask
     from schemas.updates import TaskUpdate
     from streams.cli.task_lists import Board
+    from streams.kafka.cluster import Cluster
     from streams.settings import Settings
 
 M = TypeVar("M", bound="Model")
@@ -265,19 +266,19 @@ def update_of(
 def _send_and_wait(settings: "Settings", event: "TaskUpdate", wait: float) -> None:
     from schemas.updates import TaskAnswer
     from streams.core.keys import message_key
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.reading import opened
     from streams.kafka.sending import Outgoing, send_all
     from streams.kafka.topics import full_name
 
-    servers = bootstrap(settings)
+    cluster = cluster_of(settings)
     value = event.model_dump_json(exclude_none=True).encode()
-    with opened(servers, full_name(settings, "task-answers"), 100) as (consumer, partitions):
+    with opened(cluster, full_name(settings, "task-answers"), 100) as (consumer, partitions):
         # Placed before the update is sent, so that its answer cannot be before it.
         consumer.seek_to_end(*partitions)
         for partition in partitions:
             consumer.position(partition)
-        send_all(servers, [Outgoing(full_name(settings, "task-updates"), message_key(event), value)])
+        send_all(cluster, [Outgoing(full_name(settings, "task-updates"), message_key(event), value)])
         deadline = time.monotonic() + wait
         while time.monotonic() < deadline:
             for batch in consumer.poll(timeout_ms=200).values():
@@ -307,30 +308,32 @@ def _board(settings: "Settings", since: datetime | None = None) -> "Board":
     from schemas.safeguarding import SafeguardingTask
     from schemas.tasks import Alert, ArrestTask, AuditEntry
     from streams.cli.task_lists import Board
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
 
-    servers = bootstrap(settings)
+    cluster = cluster_of(settings)
     board = Board()
-    for task in _read(settings, servers, "arrest-tasks", ArrestTask):
+    for task in _read(settings, cluster, "arrest-tasks", ArrestTask):
         board.tasks[task.task_id] = task
-    for reach in _read(settings, servers, "safeguarding-tasks", SafeguardingTask):
+    for reach in _read(settings, cluster, "safeguarding-tasks", SafeguardingTask):
         board.safeguarding[reach.safeguarding_id] = reach
     if since is not None:
-        for alert in _read(settings, servers, "alerts", Alert):
+        for alert in _read(settings, cluster, "alerts", Alert):
             board.alerts[alert.alert_id] = alert
-        held_back = {e.audit_id: e for e in _read(settings, servers, "audit", AuditEntry, b'"suppressed"')}
+        held_back = {e.audit_id: e for e in _read(settings, cluster, "audit", AuditEntry, b'"suppressed"')}
         board.suppressed = [entry for entry in held_back.values() if entry.decision == "suppressed"]
     return board
 
 
-def _read(settings: "Settings", servers: str, name: str, model: "type[M]", holding: bytes = b"") -> "Iterator[M]":
+def _read(
+    settings: "Settings", cluster: "Cluster", name: str, model: "type[M]", holding: bytes = b""
+) -> "Iterator[M]":
     """The messages of a topic, those that hold these bytes."""
     from pydantic import ValidationError
 
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
 
-    for message in read_all(servers, full_name(settings, name)):
+    for message in read_all(cluster, full_name(settings, name)):
         if not message.value or holding not in message.value:
             continue
         try:

@@ -121,8 +121,7 @@ def _end_children(before: list[psutil.Process]) -> None:
 
 def _clear_cluster(settings: Settings) -> None:
     """Delete our topics, and the groups that start with our prefix; called when nothing reads any more."""
-    assert settings.bootstrap_servers is not None
-    with connect(settings.bootstrap_servers) as client:
+    with connect(admin.cluster_of(settings)) as client:
         client.delete_topics([spec.name for spec in topic_specs(settings)], raise_errors=False)
         names = [group["group_id"] for group in client.list_groups()]
         ours = [name for name in names if name.startswith(settings.topic_prefix)]

@@ -12,6 +12,7 @@ from schemas.orders import IdentifierRecord
 from schemas.tasks import Alert, ArrestTask
 from streams.demo.stage import Stage, StageError
 from streams.demo.story import Step, steps
+from streams.kafka.admin import cluster_of
 from streams.kafka.topics import BY_NAME, full_name, topic_specs
 
 ANSWER_TIMEOUT_S = 30.0
@@ -47,17 +48,16 @@ class Teller:
 
     def __init__(self, stage: Stage, show: Callable[[Shown], None]) -> None:
         settings = stage.settings
-        assert settings.bootstrap_servers is not None
-        servers = settings.bootstrap_servers.split(",")
+        cluster = cluster_of(settings)
         self._stage = stage
         self._show = show
         self.told = Told()
         self._full = {name: full_name(settings, name) for name in BY_NAME}
         watched = {self._full[name]: name for name in _WATCHED}
         self._names = watched
-        self._producer = KafkaProducer(bootstrap_servers=servers, acks="all", linger_ms=0)
+        self._producer = KafkaProducer(**cluster.options(), acks="all", linger_ms=0)
         self._consumer = KafkaConsumer(
-            bootstrap_servers=servers,
+            **cluster.options(),
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

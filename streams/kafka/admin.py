@@ -14,6 +14,7 @@ from kafka.errors import for_code
 from streams.errors import BreachwatchError
 from streams.kafka import local
 from streams.kafka.client import KafkaRequestError, KafkaUnavailableError, connect
+from streams.kafka.cluster import Cluster
 from streams.kafka.topics import TopicSpec, topic_specs
 from streams.settings import Settings
 
@@ -53,9 +54,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every topic of the list, with what it needs in the cluster at ``bootstrap_servers``."""
+    """Every topic of the list, with what it needs in the cluster."""
 
-    bootstrap_servers: str
+    cluster: Cluster
     changes: tuple[Change, ...]
 
     def of_kind(self, kind: Kind) -> list[Change]:
@@ -84,17 +85,24 @@ class Problem:
         return f"{self.topic}: {self.text}" if self.topic else self.text
 
 
-def bootstrap(settings: Settings) -> str:
-    """The addresses of the cluster to use: as set, or of the local Kafka in the data directory.
+def cluster_of(settings: Settings) -> Cluster:
+    """The cluster to use: as set, or the local Kafka in the data directory.
 
     Raises KafkaUnavailableError when none is set and none runs; does not connect.
     """
     if settings.bootstrap_servers:
-        return settings.bootstrap_servers
+        password = settings.kafka_password
+        return Cluster(
+            settings.bootstrap_servers,
+            tls=settings.kafka_tls or settings.kafka_ca_file is not None or settings.kafka_user is not None,
+            ca_file=settings.kafka_ca_file,
+            user=settings.kafka_user,
+            password=None if password is None else password.get_secret_value(),
+        )
     data_dir = settings.data_dir / "kafka"
     found = local.status(data_dir)
     if found is not None and found.running:
-        return found.bootstrap_servers
+        return Cluster(found.bootstrap_servers)
     raise KafkaUnavailableError(
         f"no local Kafka runs in {data_dir} and BREACHWATCH_BOOTSTRAP_SERVERS is not set: "
         "run `breachwatch kafka start`, or set it to a cluster's addresses"
@@ -151,10 +159,10 @@ def problems(
 
 def plan(settings: Settings) -> Plan:
     """Compare the cluster with the list; changes nothing. Raises KafkaUnavailableError within seconds."""
-    address = bootstrap(settings)
+    cluster = cluster_of(settings)
     specs = topic_specs(settings)
-    with connect(address) as admin:
-        return Plan(address, diff(specs, _existing(admin, specs)))
+    with connect(cluster) as admin:
+        return Plan(cluster, diff(specs, _existing(admin, specs)))
 
 
 def apply(plan: Plan) -> None:
@@ -168,7 +176,7 @@ def apply(plan: Plan) -> None:
     creates, alters = plan.of_kind("create"), plan.of_kind("alter")
     if not creates and not alters:
         return
-    with connect(plan.bootstrap_servers) as admin:
+    with connect(plan.cluster) as admin:
         if creates:
             _create(admin, [change.spec for change in creates])
         if alters:
@@ -179,7 +187,7 @@ def apply(plan: Plan) -> None:
 def check(settings: Settings) -> list[Problem]:
     """What keeps a worker from starting on the cluster of ``settings``; empty when nothing does."""
     specs = topic_specs(settings)
-    with connect(bootstrap(settings)) as admin:
+    with connect(cluster_of(settings)) as admin:
         return problems(specs, _existing(admin, specs), _auto_creating_brokers(admin))
 
 
@@ -203,7 +211,7 @@ def render(plan: Plan) -> str:
             lines += [f"           {detail}" for detail in change.details]
     counts = [(kind, len(plan.of_kind(kind))) for kind in ("create", "alter", "by hand", "refused", "ok")]
     summary = ", ".join(f"{count} {kind}" for kind, count in counts if count)
-    lines.append(f"{summary} at {plan.bootstrap_servers}")
+    lines.append(f"{summary} at {plan.cluster}")
     if plan.refused:
         lines.append(_migration(plan))
     return "\n".join(lines)

@@ -10,6 +10,7 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from streams.errors import BreachwatchError
+from streams.kafka.cluster import Cluster
 
 CONNECT_TIMEOUT_S = 5.0
 _REQUEST_TIMEOUT_S = 30.0
@@ -24,46 +25,99 @@ class KafkaRequestError(BreachwatchError):
 
 
 @contextmanager
-def connect(bootstrap_servers: str, timeout_s: float = CONNECT_TIMEOUT_S) -> Iterator[KafkaAdminClient]:
-    """An admin client of the cluster at ``host:port[,host:port]``, closed after the block.
+def connect(cluster: Cluster, timeout_s: float = CONNECT_TIMEOUT_S) -> Iterator[KafkaAdminClient]:
+    """An admin client of the cluster, closed after the block.
 
     Raises KafkaUnavailableError when no broker answers within ``timeout_s``, and for the block's own
     requests KafkaUnavailableError or KafkaRequestError in place of kafka-python's errors.
     """
-    # It logs each failed attempt as an error; what matters comes as an exception.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    refusals = _Refusals()
     deadline = time.monotonic() + timeout_s
     # A client that cannot bootstrap waits its whole timeout and leaves its thread behind (kafka-python
     # 3.0.12), so none is made before a port is open.
-    if not any(_listens(address, timeout_s) for address in bootstrap_servers.split(",")):
-        raise _unavailable(bootstrap_servers)
+    if not any(_listens(address, timeout_s) for address in cluster.servers):
+        raise _unavailable(cluster, refusals)
     left_ms = max(100, int((deadline - time.monotonic()) * 1000))
+    options = cluster.options()
     try:
-        client = KafkaAdminClient(
-            bootstrap_servers=bootstrap_servers.split(","),
-            client_id="breachwatch-admin",
-            bootstrap_timeout_ms=left_ms,
-            request_timeout_ms=int(_REQUEST_TIMEOUT_S * 1000),
-        )
+        with refusals.heard():
+            client = KafkaAdminClient(
+                **options,
+                client_id="breachwatch-admin",
+                bootstrap_timeout_ms=left_ms,
+                request_timeout_ms=int(_REQUEST_TIMEOUT_S * 1000),
+            )
     except (KafkaError, OSError, ValueError) as error:
-        raise _unavailable(bootstrap_servers) from error
+        raise _unavailable(cluster, refusals) from error
     try:
         yield client
     except (KafkaConnectionError, KafkaTimeoutError) as error:
-        raise _unavailable(bootstrap_servers) from error
+        raise _unavailable(cluster, refusals) from error
     except KafkaError as error:
         # Its own text holds the whole request and the whole response.
         reason = getattr(error, "description", None) or str(error)
         name = type(error).__name__
-        raise KafkaRequestError(f"Kafka at {bootstrap_servers} refused: {name}: {reason}") from error
+        raise KafkaRequestError(f"Kafka at {cluster} refused: {name}: {reason}") from error
     finally:
         client.close()
 
 
-def _unavailable(bootstrap_servers: str) -> KafkaUnavailableError:
+class _Refusals(logging.Handler):
+    """Why kafka-python could not connect: it says so in its log, and raises a timeout (3.0.12)."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.log_in = False
+        self.certificate = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        self.log_in |= "SaslAuthenticationFailedError" in text
+        self.certificate |= "CERTIFICATE_VERIFY_FAILED" in text
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Listen for the length of a block, and let nothing of it through to a person: each attempt is an error."""
+        logger = logging.getLogger("kafka")
+        before = logger.propagate
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
+            logger.propagate = before
+            logger.setLevel(logging.CRITICAL)
+
+
+def _unavailable(cluster: Cluster, refusals: _Refusals) -> KafkaUnavailableError:
+    if refusals.log_in:
+        return KafkaUnavailableError(
+            f"the log-in as {cluster.user} was refused at {cluster}: look at BREACHWATCH_KAFKA_USER and "
+            "BREACHWATCH_KAFKA_PASSWORD"
+        )
+    if refusals.certificate:
+        return KafkaUnavailableError(
+            f"the certificate of {cluster} is not signed by an authority that is known here: set "
+            "BREACHWATCH_KAFKA_CA_FILE to the PEM file of the one that signed it"
+        )
+    hint = (
+        ""
+        if cluster.tls
+        else "; if it wants TLS or a log-in, set BREACHWATCH_KAFKA_CA_FILE and BREACHWATCH_KAFKA_USER"
+    )
     return KafkaUnavailableError(
-        f"no Kafka answers at {bootstrap_servers}: start one with `breachwatch kafka start`, "
-        "or set BREACHWATCH_BOOTSTRAP_SERVERS to one that runs"
+        f"no Kafka answers at {cluster}: start one with `breachwatch kafka start`, or set "
+        f"BREACHWATCH_BOOTSTRAP_SERVERS to one that runs{hint}"
+    )
+
+
+def may_not(cluster: Cluster, what: str) -> KafkaRequestError:
+    """The error for a user whom the cluster's access-control lists do not let do `what`."""
+    who = cluster.user or "somebody who is not logged in"
+    return KafkaRequestError(
+        f"{who} may not {what}: whoever administers the cluster can grant a role, see `breachwatch access roles`"
     )
 
 

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -24,6 +24,7 @@ import psutil  # type: ignore[import-untyped]
 from streams.errors import BreachwatchError
 from streams.kafka import jars
 from streams.kafka.client import connect
+from streams.kafka.cluster import Cluster
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 90.0
@@ -45,12 +46,28 @@ class LocalKafkaError(BreachwatchError):
 
 
 @dataclass(frozen=True)
+class Door:
+    """A second listener of each node: one that clients must log in to, or one that they reach by a proxy."""
+
+    protocol: str = "PLAINTEXT"
+    proxied: bool = False
+    """Nodes advertise another port than they listen on: whoever opens the door has a proxy there."""
+    properties: dict[str, str] = field(default_factory=dict)
+    """Of the broker, such as who may do what."""
+
+
+_DOOR = "DOOR"
+
+
+@dataclass(frozen=True)
 class Node:
     """One node as the state file has it; ``pid`` and ``created`` (seconds since 1970) while it should run."""
 
     id: int
     port: int
     controller_port: int
+    door_port: int = 0
+    door_advertised: int = 0
     pid: int | None = None
     created: float | None = None
 
@@ -60,6 +77,7 @@ class _State:
     version: str
     cluster_id: str
     nodes: tuple[Node, ...]
+    door: Door | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +107,11 @@ class LocalKafka:
     def bootstrap_servers(self) -> str:
         """``host:port[,host:port]`` of every node, running or not; raises LocalKafkaError without a state."""
         return _addresses(_state(self.data_dir).nodes)
+
+    @property
+    def door_servers(self) -> str:
+        """``host:port[,host:port]`` of every node's door, as advertised."""
+        return ",".join(f"{HOST}:{node.door_advertised}" for node in _state(self.data_dir).nodes)
 
     def start(self, nodes: int | None = None, timeout_s: float = START_TIMEOUT_S) -> None:
         """As the function ``start``."""
@@ -124,12 +147,17 @@ class LocalKafka:
 
 
 def start(
-    data_dir: Path, nodes: int | None = None, *, java: str | None = None, timeout_s: float = START_TIMEOUT_S
+    data_dir: Path,
+    nodes: int | None = None,
+    *,
+    java: str | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+    door: Door | None = None,
 ) -> LocalKafka:
     """Start what does not run yet of the cluster in ``data_dir``, and wait until every node answers.
 
-    ``nodes`` is 1 or 3; None takes the number of what is there, or 1. The ports and the data of an earlier
-    start are kept. Raises LocalKafkaError, with the end of the log, when a node ends or does not answer
+    ``nodes`` is 1 or 3; None takes the number of what is there, or 1. The ports, the door and the data of an
+    earlier start are kept. Raises LocalKafkaError, with the end of the log, when a node ends or does not answer
     within ``timeout_s``, and JarError when Kafka itself cannot be had.
     """
     if nodes not in (None, 1, 3):
@@ -144,7 +172,7 @@ def start(
                     "give another directory, or stop it and delete this one"
                 )
         else:
-            state = _new_state(nodes or 1)
+            state = _new_state(nodes or 1, door)
             _save(data_dir, state)
         ids = [node.id for node in state.nodes]
         _launch(data_dir, ids, java)
@@ -176,11 +204,16 @@ def status(data_dir: Path) -> Status | None:
 
 @contextmanager
 def running(
-    data_dir: Path, nodes: int | None = None, *, java: str | None = None, timeout_s: float = START_TIMEOUT_S
+    data_dir: Path,
+    nodes: int | None = None,
+    *,
+    java: str | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+    door: Door | None = None,
 ) -> Iterator[LocalKafka]:
     """A local Kafka for the length of a block; its processes are ended after it, and after a failed start."""
     try:
-        yield start(data_dir, nodes, java=java, timeout_s=timeout_s)
+        yield start(data_dir, nodes, java=java, timeout_s=timeout_s, door=door)
     finally:
         stop(data_dir)
 
@@ -195,7 +228,8 @@ def _state_file(data_dir: Path) -> Path:
 def _state(data_dir: Path) -> _State:
     try:
         raw = json.loads(_state_file(data_dir).read_text())
-        return _State(raw["version"], raw["cluster_id"], tuple(Node(**node) for node in raw["nodes"]))
+        door = None if raw.get("door") is None else Door(**raw["door"])
+        return _State(raw["version"], raw["cluster_id"], tuple(Node(**node) for node in raw["nodes"]), door)
     except FileNotFoundError:
         raise LocalKafkaError(f"no local Kafka in {data_dir}: run `breachwatch kafka start`") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -210,12 +244,17 @@ def _save(data_dir: Path, state: _State) -> None:
     scratch.replace(_state_file(data_dir))
 
 
-def _new_state(nodes: int) -> _State:
-    ports = free_ports(2 * nodes)
+def _new_state(nodes: int, door: Door | None) -> _State:
+    ports = free_ports(2 * nodes if door is None else 4 * nodes)
+    doors = [(0, 0)] * nodes
+    if door is not None:
+        bound, others = ports[2 * nodes : 3 * nodes], ports[3 * nodes :]
+        doors = list(zip(bound, others if door.proxied else bound, strict=True))
     return _State(
         version=jars.kafka_version(jars.pinned()),
         cluster_id=_cluster_id(),
-        nodes=tuple(Node(i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(nodes)),
+        nodes=tuple(Node(i + 1, ports[2 * i], ports[2 * i + 1], *doors[i]) for i in range(nodes)),
+        door=door,
     )
 
 
@@ -262,12 +301,19 @@ def _properties(state: _State, node: Node, node_dir: Path) -> str:
     copies = min(3, len(state.nodes))
     min_isr = max(1, copies - 1)
     voters = ",".join(f"{n.id}@{HOST}:{n.controller_port}" for n in state.nodes)
+    listeners, advertised = [f"PLAINTEXT://{HOST}:{node.port}"], [f"PLAINTEXT://{HOST}:{node.port}"]
+    protocols = ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT"]
+    if state.door is not None:
+        listeners.append(f"{_DOOR}://{HOST}:{node.door_port}")
+        advertised.append(f"{_DOOR}://{HOST}:{node.door_advertised}")
+        protocols.append(f"{_DOOR}:{state.door.protocol}")
     values = {
         "process.roles": "broker,controller",
         "node.id": node.id,
         "controller.quorum.voters": voters,
-        "listeners": f"PLAINTEXT://{HOST}:{node.port},CONTROLLER://{HOST}:{node.controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{node.port}",
+        "listeners": ",".join([*listeners, f"CONTROLLER://{HOST}:{node.controller_port}"]),
+        "advertised.listeners": ",".join(advertised),
+        "listener.security.protocol.map": ",".join(protocols),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": node_dir / "data",
@@ -290,7 +336,7 @@ def _properties(state: _State, node: Node, node_dir: Path) -> str:
         "broker.session.timeout.ms": 5000,
         "broker.heartbeat.interval.ms": 1000,
         "log.segment.delete.delay.ms": 1000,
-    }
+    } | (state.door.properties if state.door is not None else {})
     return "".join(f"{key}={value}\n" for key, value in values.items())
 
 
@@ -449,7 +495,7 @@ def _wait_ready(data_dir: Path, ids: list[int], timeout_s: float) -> None:
 def _answers(node: Node) -> bool:
     """One admin request to ``node``: does it see itself among the brokers in service?"""
     try:
-        with connect(f"{HOST}:{node.port}", timeout_s=_PROBE_S) as admin:
+        with connect(Cluster(f"{HOST}:{node.port}"), timeout_s=_PROBE_S) as admin:
             brokers = admin.describe_cluster()["brokers"]
     except BreachwatchError:
         return False

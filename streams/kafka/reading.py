@@ -6,24 +6,26 @@ from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import TopicAuthorizationFailedError
 
 from streams.errors import BreachwatchError
-from streams.kafka.client import connect
+from streams.kafka.client import connect, may_not
+from streams.kafka.cluster import Cluster
 
 READ_TIMEOUT_S = 60.0
 
 
 @contextmanager
-def opened(bootstrap_servers: str, topic: str, fetch_wait_ms: int) -> Iterator[tuple[Any, list[TopicPartition]]]:
+def opened(cluster: Cluster, topic: str, fetch_wait_ms: int) -> Iterator[tuple[Any, list[TopicPartition]]]:
     """A consumer of every partition of `topic` (its full name), not yet placed, and those partitions.
 
     `fetch_wait_ms` is how long a broker may hold a fetch that finds nothing. Raises BreachwatchError when no
     broker answers or the topic is missing.
     """
-    with connect(bootstrap_servers):
+    with connect(cluster):
         pass
     consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap_servers.split(","),
+        **cluster.options(),
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -32,20 +34,24 @@ def opened(bootstrap_servers: str, topic: str, fetch_wait_ms: int) -> Iterator[t
     try:
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:
-            raise BreachwatchError(f"{topic} is not in the cluster: see `breachwatch topics plan`")
+            # A broker hides a topic from those who have no right on it.
+            hidden = f", or {cluster.user} may not read it: see `breachwatch access roles`" if cluster.user else ""
+            raise BreachwatchError(f"{topic} is not in the cluster: see `breachwatch topics plan`{hidden}")
         partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)
         yield consumer, partitions
+    except TopicAuthorizationFailedError:
+        raise may_not(cluster, f"read {topic}") from None
     finally:
         consumer.close()
 
 
-def read_all(bootstrap_servers: str, topic: str, timeout_s: float = READ_TIMEOUT_S) -> Iterator[Any]:
+def read_all(cluster: Cluster, topic: str, timeout_s: float = READ_TIMEOUT_S) -> Iterator[Any]:
     """Each message of `topic` (its full name), partition after partition, up to the ends at the start.
 
     Raises BreachwatchError when no broker answers, the topic is missing, or a read stalls for `timeout_s`.
     """
-    with opened(bootstrap_servers, topic, fetch_wait_ms=100) as (consumer, partitions):
+    with opened(cluster, topic, fetch_wait_ms=100) as (consumer, partitions):
         consumer.seek_to_beginning(*partitions)
         ends = consumer.end_offsets(partitions)
         left = {partition for partition in partitions if consumer.position(partition) < ends[partition]}

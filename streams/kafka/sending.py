@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError
+from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 
 from streams.errors import BreachwatchError
-from streams.kafka.client import connect
+from streams.kafka.client import connect, may_not
+from streams.kafka.cluster import Cluster
 from streams.kafka.topics import MAX_REQUEST_BYTES
 
 SEND_TIMEOUT_S = 60.0
@@ -33,18 +34,18 @@ class Sent:
 
 
 def send_all(
-    bootstrap_servers: str, messages: Iterable[Outgoing], progress: Callable[[int], None] = lambda _: None
+    cluster: Cluster, messages: Iterable[Outgoing], progress: Callable[[int], None] = lambda _: None
 ) -> list[Sent]:
     """Send each message and wait for every acknowledgement, in order.
 
     `progress` is told how many are acknowledged. Raises BreachwatchError that says how many were acknowledged
     before the first that was not.
     """
-    with connect(bootstrap_servers):
+    with connect(cluster):
         pass
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap_servers.split(","),
+        **cluster.options(),
         acks="all",
         enable_idempotence=True,
         max_request_size=MAX_REQUEST_BYTES,
@@ -52,9 +53,9 @@ def send_all(
         request_timeout_ms=15_000,
         linger_ms=5,
     )
-    sent: list[Sent] = []
+    outgoing, sent = list(messages), list[Sent]()
     try:
-        pending = [producer.send(m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in messages]
+        pending = [producer.send(m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in outgoing]
         producer.flush()
         for future in pending:
             placed = future.get(timeout=SEND_TIMEOUT_S)
@@ -65,6 +66,8 @@ def send_all(
         raise BreachwatchError(
             f"{len(sent)} messages were acknowledged; the next is larger than the topic takes"
         ) from None
+    except TopicAuthorizationFailedError:
+        raise may_not(cluster, f"write to {outgoing[len(sent)].topic}") from None
     except KafkaError as error:
         raise BreachwatchError(
             f"{len(sent)} messages were acknowledged; then {type(error).__name__}: send the rest again, ids make "

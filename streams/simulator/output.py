@@ -81,19 +81,17 @@ def publish(
     from kafka import KafkaProducer
     from kafka.errors import KafkaError
 
-    from streams.kafka.admin import bootstrap
+    from streams.kafka.admin import cluster_of
     from streams.kafka.client import connect
     from streams.kafka.topics import full_name
 
     if settings.environment == "production" and not world.config.exercise:
         raise PublishError("invented events go to production as an exercise only: add --exercise")
-    address = bootstrap(settings)
-    with connect(address):
+    cluster = cluster_of(settings)
+    with connect(cluster):
         pass  # a producer would wait a minute to say that nobody answers
     failed: list[BaseException] = []
-    producer = KafkaProducer(
-        bootstrap_servers=address.split(","), acks="all", linger_ms=20, max_block_ms=_TOPIC_TIMEOUT_MS
-    )
+    producer = KafkaProducer(**cluster.options(), acks="all", linger_ms=20, max_block_ms=_TOPIC_TIMEOUT_MS)
     try:
         waited = False
         for count, (at, event) in enumerate(zip(world.sent_at, world.events, strict=True), start=1):
@@ -109,7 +107,7 @@ def publish(
                 progress(count)
         producer.flush(timeout=_FLUSH_TIMEOUT_S)
     except KafkaError as error:
-        raise PublishError(f"Kafka at {address} takes no messages: {type(error).__name__}; {_HINT}") from error
+        raise PublishError(f"Kafka at {cluster} takes no messages: {type(error).__name__}; {_HINT}") from error
     finally:
         producer.close(timeout=5)
     _raise_first(failed)

@@ -18,6 +18,7 @@ from schemas.orders import IdentifierKind, IdentifierRecord, Role
 from streams import dead_letters
 from streams.dead_letters import Origin
 from streams.identifiers import IndexReader
+from streams.kafka.cluster import Cluster
 from streams.unresolved import HeldEvents
 
 ORIGIN = Origin("breach-reports", 3, 41, m(0))
@@ -132,7 +133,7 @@ def test_behaviour_42_while_the_index_is_not_known_to_be_complete_sightings_wait
 
     async def scenario() -> None:
         partition = TopicPartition("identifiers", 0)
-        reader = IndexReader("", "identifiers", freshness_timeout_s=0.02)
+        reader = IndexReader(Cluster(""), "identifiers", freshness_timeout_s=0.02)
         ends = _Ends()
         reader._partitions, reader._applied = [partition], {partition: 0}
         reader._ends = ends  # type: ignore[assignment]

@@ -16,6 +16,7 @@ from harness import Pipeline, Run, ago, order, report, runner
 
 from schemas.internal import DeadLetterHeaders
 from streams.cli import doctor
+from streams.kafka.cluster import Cluster
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import BY_NAME, full_name
 from streams.settings import Settings
@@ -70,7 +71,7 @@ def hand_made(settings: Settings, value: bytes, reason: str | None, offset: int 
             appended_at=ago(60),
         ).to_kafka()
     letter = Outgoing(full_name(settings, "dead-letters"), b"hash", value, tuple(headers))
-    (sent,) = send_all(settings.bootstrap_servers, [letter])
+    (sent,) = send_all(Cluster(settings.bootstrap_servers), [letter])
     return f"{sent.partition}:{sent.offset}"
 
 

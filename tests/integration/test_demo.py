@@ -17,6 +17,7 @@ import pytest
 from streams.cli.demo import demo_policy, percentile
 from streams.core.policy import load_policy
 from streams.kafka.client import connect
+from streams.kafka.cluster import Cluster
 
 BREACHWATCH = [sys.executable, "-c", "from streams.cli import main; main()"]
 DEADLINE_S = 120.0
@@ -89,7 +90,7 @@ def demo(folder: Path, *options: str, **extra: str) -> Iterator[Demo]:
 
 def names_in(bootstrap_servers: str) -> list[str]:
     """Topics and groups of the demonstration in a cluster."""
-    with connect(bootstrap_servers) as client:
+    with connect(Cluster(bootstrap_servers)) as client:
         groups = [group["group_id"] for group in client.list_groups()]
         return [name for name in [*client.list_topics(), *groups] if name.startswith("demo")]
 

@@ -17,6 +17,7 @@ from streams.cli import main
 from streams.errors import BreachwatchError
 from streams.kafka import jars, local
 from streams.kafka.client import connect
+from streams.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.kafka
 
@@ -58,7 +59,7 @@ def test_one_node_keeps_its_data_and_its_address(tmp_path: Path) -> None:
         first = pids(tmp_path)
         assert local.start(tmp_path) == kafka
         assert pids(tmp_path) == first
-        with connect(address) as admin:
+        with connect(Cluster(address)) as admin:
             admin.create_topics({"kept": {"num_partitions": 1}}, wait_for_metadata=True)
         send(address, "kept", b"small", LARGE)
 
@@ -111,7 +112,7 @@ def test_three_nodes_lose_one_and_go_on(tmp_path: Path) -> None:
     with local.running(tmp_path, nodes=3) as kafka:
         address = kafka.bootstrap_servers
         assert len(address.split(",")) == 3
-        with connect(address) as admin:
+        with connect(Cluster(address)) as admin:
             admin.create_topics({"copied": {"num_partitions": 1, "replication_factor": 3}}, wait_for_metadata=True)
             [topic] = admin.describe_topics(["copied"])
         assert len(topic["partitions"][0]["replica_nodes"]) == 3
@@ -179,7 +180,7 @@ def test_a_port_that_accepts_and_says_nothing_is_given_up_in_time() -> None:
         before = time.monotonic()
         with (
             pytest.raises(BreachwatchError, match="no Kafka answers"),
-            connect(f"127.0.0.1:{silent.getsockname()[1]}", timeout_s=1.0),
+            connect(Cluster(f"127.0.0.1:{silent.getsockname()[1]}"), timeout_s=1.0),
         ):
             pass
         assert time.monotonic() - before < 5

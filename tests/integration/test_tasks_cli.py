@@ -7,6 +7,7 @@ import pytest
 from harness import Pipeline, Run, runner
 
 from schemas.tasks import ArrestTask
+from streams.kafka.cluster import Cluster
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import full_name
 from streams.settings import Settings
@@ -137,7 +138,7 @@ def test_a_task_that_this_version_cannot_read_is_said(
 ) -> None:
     assert pipeline_settings.bootstrap_servers is not None
     newer = Outgoing(full_name(pipeline_settings, "arrest-tasks"), b"t1", b'{"task_id": "t1", "schemaversion": 9}')
-    send_all(pipeline_settings.bootstrap_servers, [newer])
+    send_all(Cluster(pipeline_settings.bootstrap_servers), [newer])
     code, out, err = runner(pipeline_settings, monkeypatch, capsysbinary)("tasks", "list")
     assert (code, out) == (1, "")
     assert "arrest-tasks holds what this version cannot read" in err

@@ -10,6 +10,7 @@ from kafka.admin import ConfigResource
 from streams.cli import main
 from streams.kafka import admin
 from streams.kafka.client import KafkaRequestError, connect
+from streams.kafka.cluster import Cluster
 from streams.kafka.topics import TOPICS, full_name
 from streams.settings import Settings
 
@@ -41,7 +42,7 @@ def test_apply_on_an_empty_broker_makes_every_topic(empty: Settings) -> None:
 
 def test_a_drift_is_planned_and_mended_and_the_rest_is_kept(pipeline_settings: Settings) -> None:
     orders = full_name(pipeline_settings, "orders")
-    with connect(pipeline_settings.bootstrap_servers) as client:
+    with connect(Cluster(pipeline_settings.bootstrap_servers)) as client:
         drift = {"cleanup.policy": "compact", "compression.type": "zstd"}
         client.alter_configs([ConfigResource("topic", orders, drift)])
     wait_for_problems(pipeline_settings, [f"{orders}: cleanup.policy is compact, and must be delete"])
@@ -50,7 +51,7 @@ def test_a_drift_is_planned_and_mended_and_the_rest_is_kept(pipeline_settings: S
     assert change.details == ("cleanup.policy compact -> delete",)
     admin.apply(planned)
     assert admin.plan(pipeline_settings).empty
-    with connect(pipeline_settings.bootstrap_servers) as client:
+    with connect(Cluster(pipeline_settings.bootstrap_servers)) as client:
         resource = ConfigResource("topic", orders, ["compression.type"])
         found = client.describe_configs([resource], config_filter="all")
     assert found["topic"][orders]["compression.type"]["value"] == "zstd"
@@ -60,7 +61,7 @@ def test_another_partition_count_is_refused_and_nothing_is_changed(
     empty: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = full_name(empty, "subject-events")
-    with connect(empty.bootstrap_servers) as client:
+    with connect(Cluster(empty.bootstrap_servers)) as client:
         client.create_topics({name: {"num_partitions": 2, "replication_factor": 1}}, wait_for_metadata=True)
     with pytest.raises(admin.TopicsRefusedError, match="partitions 2 -> 4"):
         admin.apply(admin.plan(empty))
@@ -73,13 +74,13 @@ def test_another_partition_count_is_refused_and_nothing_is_changed(
             main(["topics", command])
         assert exit_info.value.code == code
     assert "Traceback" not in capsys.readouterr().err
-    with connect(empty.bootstrap_servers) as client:
+    with connect(Cluster(empty.bootstrap_servers)) as client:
         assert [topic for topic in client.list_topics() if topic.startswith(empty.topic_prefix)] == [name]
 
 
 def test_a_missing_topic_is_found(pipeline_settings: Settings) -> None:
     alerts = full_name(pipeline_settings, "alerts")
-    with connect(pipeline_settings.bootstrap_servers) as client:
+    with connect(Cluster(pipeline_settings.bootstrap_servers)) as client:
         client.delete_topics([alerts])
     wait_for_problems(pipeline_settings, [f"{alerts}: does not exist"])
 
@@ -93,4 +94,4 @@ def test_more_copies_than_brokers_is_told(empty: Settings) -> None:
 def test_bootstrap_without_a_cluster_says_what_to_do(tmp_path: Path) -> None:
     settings = Settings(bootstrap_servers=None, data_dir=tmp_path)
     with pytest.raises(admin.KafkaUnavailableError, match="breachwatch kafka start"):
-        admin.bootstrap(settings)
+        admin.cluster_of(settings)

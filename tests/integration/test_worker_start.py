@@ -5,6 +5,7 @@ from harness import Pipeline, Process
 from kafka.admin import NewPartitions
 
 from streams.kafka.client import connect
+from streams.kafka.cluster import Cluster
 from streams.kafka.topics import full_name
 
 COMMANDS = pytest.mark.parametrize("command", ["worker", "gate"])
@@ -23,7 +24,7 @@ def refused(pipeline: Pipeline, command: str) -> str:
 @COMMANDS
 def test_a_missing_topic_is_named(pipeline: Pipeline, command: str) -> None:
     missing = full_name(pipeline.settings, "custody-events")
-    with connect(pipeline.settings.bootstrap_servers or "") as admin:
+    with connect(Cluster(pipeline.settings.bootstrap_servers or "")) as admin:
         admin.delete_topics([missing])
     said = refused(pipeline, command)
     assert f"{missing}: does not exist" in said
@@ -33,7 +34,7 @@ def test_a_missing_topic_is_named(pipeline: Pipeline, command: str) -> None:
 @COMMANDS
 def test_a_wrong_number_of_partitions_is_named(pipeline: Pipeline, command: str) -> None:
     wrong = full_name(pipeline.settings, "subject-events")
-    with connect(pipeline.settings.bootstrap_servers or "") as admin:
+    with connect(Cluster(pipeline.settings.bootstrap_servers or "")) as admin:
         admin.create_partitions({wrong: NewPartitions(6)})
     said = refused(pipeline, command)
     assert f"{wrong}: has 6 partitions, and 4 are needed" in said

@@ -1,0 +1,138 @@
+"""Who may do what with the topics: the roles of a deployment as access-control lists of the broker.
+
+A role is data; whoever administers the cluster grants it to a user. Nobody may do what no role says.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    KafkaAdminClient,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
+from kafka.admin import ACLResourcePatternType as Pattern
+
+from streams.errors import BreachwatchError
+from streams.kafka.topics import BY_NAME, TOPICS, full_name
+from streams.settings import Settings
+
+Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
+Kind = Literal["TOPIC", "GROUP", "CLUSTER"]
+
+_ALL = tuple(topic.name for topic in TOPICS)
+_INGESTED = tuple(t.name for t in TOPICS if t.direction == "inbound" and t.name != "anpr-reads")
+_WORKERS, _GATES = "breachwatch", "breachwatch-gate"
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a user of this role does: the topics that they read and write, their group, and whether they look at
+    how topics and brokers are set, as a process does before it starts."""
+
+    purpose: str
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    group: str | None = None
+    watches_group: str | None = None
+    checks: bool = False
+
+
+_OWN = tuple(t.name for t in TOPICS if t.direction in ("internal", "changelog"))
+_OUT = tuple(t.name for t in TOPICS if t.direction == "outbound")
+ROLES: dict[str, Role] = {
+    "worker": Role("a worker", (*_INGESTED, *_OWN), (*_OWN, *_OUT), group=_WORKERS, checks=True),
+    "gate": Role(
+        "the gate",
+        ("anpr-reads", "identifiers", "orders", "subject-events"),
+        ("sightings", "alerts"),
+        group=_GATES,
+        watches_group=_WORKERS,
+        checks=True,
+    ),
+    "dashboard": Role(
+        "a control room: reads tasks and alerts, moves tasks",
+        ("arrest-tasks", "safeguarding-tasks", "alerts", "task-answers"),
+        ("task-updates",),
+    ),
+    "auditor": Role("reads the audit trail and the tasks", ("audit", "arrest-tasks", "safeguarding-tasks", "alerts")),
+    "dead-letters": Role(
+        "mends dead letters and sends them again",
+        ("dead-letters",),
+        (*(t.name for t in TOPICS if t.direction == "inbound"), "audit"),
+    ),
+    **{
+        f"publish-{topic.name}": Role(f"publishes on {topic.name}, and reads nothing", writes=(topic.name,))
+        for topic in TOPICS
+        if topic.direction == "inbound"
+    },
+}
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One line of an access-control list, without its user."""
+
+    kind: Kind
+    name: str
+    operation: Operation
+
+
+def grants(role: str, settings: Settings) -> list[Grant]:
+    """What a role may do, sorted; raises BreachwatchError for a role that does not exist."""
+    if role not in ROLES:
+        raise BreachwatchError(f"there is no role {role!r}: one of {', '.join(sorted(ROLES))}")
+    return sorted(set(_grants(ROLES[role], settings)))
+
+
+def _grants(role: Role, settings: Settings) -> Iterator[Grant]:
+    for operation, names in (("READ", role.reads), ("WRITE", role.writes)):
+        for name in names:
+            assert name in BY_NAME, name
+            yield Grant("TOPIC", full_name(settings, name), operation)  # type: ignore[arg-type]
+    for name in _ALL if role.checks else {*role.reads, *role.writes}:
+        yield Grant("TOPIC", full_name(settings, name), "DESCRIBE")
+        if role.checks:
+            yield Grant("TOPIC", full_name(settings, name), "DESCRIBE_CONFIGS")
+    if role.group is not None:
+        yield Grant("GROUP", settings.topic_prefix + role.group, "READ")
+    if role.watches_group is not None:
+        yield Grant("GROUP", settings.topic_prefix + role.watches_group, "DESCRIBE")
+    if role.checks:
+        yield Grant("CLUSTER", "kafka-cluster", "DESCRIBE")
+        yield Grant("CLUSTER", "kafka-cluster", "DESCRIBE_CONFIGS")
+
+
+def grant(client: KafkaAdminClient, user: str, found: list[Grant]) -> None:
+    """Let the user do this, from any host; raises BreachwatchError when the cluster refuses."""
+    failed = client.create_acls([_acl(user, one) for one in found])["failed"]
+    if failed:
+        raise BreachwatchError(f"the cluster refused: {', '.join(error.__name__ for error in failed)}")
+
+
+def revoke(client: KafkaAdminClient, user: str) -> int:
+    """Take every grant from the user; how many there were."""
+    everything = ACLFilter(
+        principal=f"User:{user}",
+        host="*",
+        operation=ACLOperation.ANY,
+        permission_type=ACLPermissionType.ALLOW,
+        resource_pattern=ResourcePatternFilter(ResourceType.ANY, None, Pattern.ANY),
+    )
+    return sum(len(taken) for _, taken, _ in client.delete_acls([everything]))
+
+
+def _acl(user: str, one: Grant) -> ACL:
+    return ACL(
+        principal=f"User:{user}",
+        host="*",
+        operation=ACLOperation[one.operation],
+        permission_type=ACLPermissionType.ALLOW,
+        resource_pattern=ResourcePattern(ResourceType[one.kind], one.name, Pattern.LITERAL),
+    )

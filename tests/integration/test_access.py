@@ -1,0 +1,176 @@
+"""SASL/SCRAM over TLS with access-control lists, on a real broker: who has no right can do nothing."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
+from pydantic import SecretStr
+
+from streams.errors import BreachwatchError
+from streams.kafka import access, admin, local
+from streams.kafka.client import connect
+from streams.kafka.cluster import Cluster
+from streams.kafka.reading import read_all
+from streams.kafka.sending import Outgoing, send_all
+from streams.kafka.topics import full_name
+from streams.settings import Settings
+from tests import harness
+from tests.harness import Pipeline, eventually, order, plate_read, report
+
+PASSWORD = "only-on-loopback"
+USERS = {
+    "courts": "publish-orders",
+    "calls": "publish-breach-reports",
+    "board": "dashboard",
+    "w1": "worker",
+    "g1": "gate",
+    "nobody": None,
+}
+
+
+@dataclass(frozen=True)
+class Secured:
+    inside: Settings
+    """By the brokers' own listener, where everything is allowed."""
+    outside: Settings
+    """By the listener for clients; who nobody is logged in as."""
+
+    def user(self, name: str, password: str = PASSWORD) -> Settings:
+        return self.outside.model_copy(update={"kafka_user": name, "kafka_password": SecretStr(password)})
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    """A broker whose second listener speaks SASL_SSL, with topics, users and their grants."""
+    folder = tmp_path_factory.mktemp("secured")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    issued = authority.issue_cert("127.0.0.1")
+    key = load_pem_private_key(issued.private_key_pem.bytes(), password=None)
+    # Java reads keys as PKCS #8 (RFC 5208) alone.
+    pkcs8 = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "broker.pem").write_bytes(pkcs8 + b"".join(part.bytes() for part in issued.cert_chain_pems))
+    door = local.Door(
+        "SASL_SSL",
+        properties={
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            # The brokers themselves, and these tests as the administrator, by the listener that is not for clients.
+            "super.users": "User:ANONYMOUS",
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(folder / "broker.pem"),
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.door.scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            ),
+        },
+    )
+    with local.running(folder / "kafka", door=door) as kafka:
+        inside = Settings(bootstrap_servers=kafka.bootstrap_servers, data_dir=folder)
+        admin.apply(admin.plan(inside))
+        with connect(Cluster(kafka.bootstrap_servers)) as client:
+            client.alter_user_scram_credentials(
+                [UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, PASSWORD) for user in USERS]
+            )
+            for user, role in USERS.items():
+                if role is not None:
+                    access.grant(client, user, access.grants(role, inside))
+        yield Secured(
+            inside,
+            Settings(bootstrap_servers=kafka.door_servers, kafka_ca_file=folder / "ca.pem", data_dir=folder),
+        )
+
+
+def send(settings: Settings, topic: str, event: Mapping[str, Any]) -> None:
+    value = orjson.dumps(event)
+    send_all(admin.cluster_of(settings), [Outgoing(full_name(settings, topic), None, value)])
+
+
+def read(settings: Settings, topic: str) -> list[Any]:
+    return list(read_all(admin.cluster_of(settings), full_name(settings, topic), timeout_s=15))
+
+
+def test_the_pipeline_runs_with_its_roles_alone(secured: Secured, tmp_path: Path) -> None:
+    pipeline = Pipeline(secured.inside, tmp_path)
+    try:
+        pipeline.worker(settings=secured.user("w1"))
+        pipeline.gate(secured.user("g1"))
+        pipeline.ready(workers=1, gates=1)
+        send(secured.user("courts"), "orders", order("S1", plate="BD15 DLO"))
+        send(secured.user("calls"), "breach-reports", report("O-S1"))
+        pipeline.until(lambda: pipeline.outputs.facts("S1"), "the reported breach")
+        pipeline.publish("anpr-reads", plate_read("BD15 DLO"))
+        pipeline.until(lambda: len(pipeline.outputs.facts("S1")) == 2, "the breach that the gate let through")
+        board = secured.user("board")
+        assert read(board, "arrest-tasks")
+        [task] = pipeline.outputs.final_tasks()
+        send(board, "task-updates", harness.task_update(task, "acknowledge"))
+        pipeline.until(lambda: pipeline.outputs.final_tasks()[0].state == "acknowledged", "the update")
+    finally:
+        pipeline.close()
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"),
+    [("nobody", "orders"), ("calls", "orders"), ("board", "orders"), ("courts", "arrest-tasks"), ("w1", "orders")],
+)
+def test_who_may_not_publish_cannot(secured: Secured, user: str, topic: str) -> None:
+    with pytest.raises(BreachwatchError, match=f"may not write to {topic}"):
+        send(secured.user(user), topic, order("S2"))
+    assert not [message for message in read(secured.inside, topic) if b'"S2"' in message.value]
+
+
+@pytest.mark.parametrize(
+    ("user", "topic"),
+    [("nobody", "arrest-tasks"), ("courts", "arrest-tasks"), ("courts", "orders"), ("board", "orders")],
+)
+def test_who_may_not_read_cannot(secured: Secured, user: str, topic: str) -> None:
+    with pytest.raises(
+        BreachwatchError, match=f"may not read {topic}|{topic} is not in the cluster.* {user} may not read it"
+    ):
+        read(secured.user(user), topic)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"kafka_password": SecretStr("wrong")}, "log-in as courts was refused"),
+        ({"kafka_user": None, "kafka_password": None}, "no Kafka answers"),
+        ({"kafka_ca_file": None, "kafka_tls": True}, "certificate"),
+    ],
+)
+def test_a_log_in_that_fails_says_why(secured: Secured, changes: dict[str, Any], says: str) -> None:
+    settings = secured.user("courts").model_copy(update=changes)
+    with pytest.raises(BreachwatchError, match=says) as raised:
+        send(settings, "orders", order("S2"))
+    assert PASSWORD not in str(raised.value)
+
+
+def test_rights_that_are_taken_are_gone(secured: Secured) -> None:
+    brief = secured.user("brief")
+
+    def may() -> bool:
+        try:
+            send(brief, "orders", order("S3"))
+        except BreachwatchError:
+            return False
+        return True
+
+    with connect(admin.cluster_of(secured.inside)) as client:
+        user = UserScramCredentialUpsertion("brief", ScramMechanism.SCRAM_SHA_512, PASSWORD)
+        client.alter_user_scram_credentials([user])
+        access.grant(client, "brief", access.grants("publish-orders", secured.inside))
+        # The controller answers before the broker knows.
+        eventually(may, "the user may publish")
+        assert access.revoke(client, "brief") == 2
+        eventually(lambda: not may(), "the user may not any more")
