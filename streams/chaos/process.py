@@ -1,7 +1,11 @@
 """A process of ours, as a machine would run it."""
 
+import resource
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -14,10 +18,15 @@ class Process:
     """One `breachwatch` process, or another program with its settings; its log is in a file."""
 
     def __init__(
-        self, settings: Settings, log: Path, *command: str, program: tuple[str, ...] = (BREACHWATCH,)
+        self,
+        settings: Settings,
+        log: Path,
+        *command: str,
+        program: tuple[str, ...] = (BREACHWATCH,),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.command, self.log, self._program = command, log, program
-        self._environment = settings.child_environment()
+        self._environment = settings.child_environment() | dict(environment or {})
         self._popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
@@ -52,3 +61,32 @@ class Process:
             assert self._popen is not None
             self._popen.kill()
             self._popen.wait()
+
+    def limit_files(self, size: int | None) -> None:
+        """Let it write no file beyond so many bytes, as on a disk that is full; None: any."""
+        if self.running:
+            assert self._popen is not None
+            soft = resource.RLIM_INFINITY if size is None else size
+            resource.prlimit(self._popen.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
+
+
+def can_limit_files() -> bool:
+    """Linux alone changes a limit of a process that runs."""
+    return hasattr(resource, "prlimit")
+
+
+class Kept(Process):
+    """A process that is kept running while it is wanted."""
+
+    wanted = False
+    leaving_since: float | None = None
+    again_at = 0.0
+
+    def start(self) -> Self:
+        self.wanted, self.leaving_since = True, None
+        return super().start()
+
+    def leave(self) -> None:
+        """SIGTERM: it must end by itself."""
+        self.wanted, self.leaving_since = False, time.monotonic()
+        self.signal(signal.SIGTERM)

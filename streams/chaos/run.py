@@ -1,8 +1,5 @@
 """A run: processes that are started again when they end, a world that is published, faults that come and heal."""
 
-import heapq
-import itertools
-import shutil
 import signal
 import time
 from collections import Counter
@@ -11,18 +8,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
-from typing import Any, Self
+from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from streams.chaos.clock import LIBRARY, SteppedClock
+from streams.chaos.faults import GUEST, SESSION_S, WORKERS, Breaker, Brokers, brokers, impossible
 from streams.chaos.judge import Came, against, against_its_log, against_the_truth, came
 from streams.chaos.outcome import READ_TOPICS, Outcome
-from streams.chaos.process import BREACHWATCH, Process
-from streams.chaos.schedule import KILLS, OF_BROKERS, Fault, Planned, schedule
+from streams.chaos.process import BREACHWATCH, Kept
+from streams.chaos.schedule import KILLS, OF_BROKERS, Planned, schedule
 from streams.errors import BreachwatchError
-from streams.kafka import admin, local
+from streams.kafka import admin
 from streams.kafka.admin import cluster_of
 from streams.kafka.client import connect
 from streams.kafka.lag import ends, uncommitted
@@ -32,10 +30,6 @@ from streams.settings import Settings
 from streams.simulator import Noise, SimulatedEvent, SimulatedWorld, WorldConfig, simulate
 from streams.watchdog import EXIT_CODE
 
-SESSION_S = 6.0
-"""The least that a broker allows: a worker that died is missed after this."""
-WORKERS = ("worker-1", "worker-2")
-_GUEST = "worker-3"
 _LEAVES_WITHIN_S = 30.0
 _QUIET_WITHIN_S = 600.0
 _TICK_S = 0.05
@@ -72,28 +66,12 @@ class Report:
         return sum(self.faults[fault] for fault in OF_BROKERS)
 
 
-class Kept(Process):
-    """A process that is kept running while it is wanted."""
-
-    wanted = False
-    leaving_since: float | None = None
-    again_at = 0.0
-
-    def start(self) -> Self:
-        self.wanted, self.leaving_since = True, None
-        return super().start()
-
-    def leave(self) -> None:
-        self.wanted, self.leaving_since = False, time.monotonic()
-        self.signal(signal.SIGTERM)
-
-
 class Run:
     """One world through one pipeline, with the faults of a schedule."""
 
     def __init__(
         self,
-        kafka: local.LocalKafka,
+        brokers: Brokers,
         prefix: str,
         directory: Path,
         report: Report,
@@ -101,9 +79,9 @@ class Run:
         worker: tuple[str, ...] = (BREACHWATCH, "worker", "--name"),
     ) -> None:
         """`worker` starts one, with its name added; another program is for planting a fault of our own."""
-        self._kafka, self._report, self._say = kafka, report, say
+        self._report, self._say = report, say
         self.settings = Settings(
-            bootstrap_servers=kafka.bootstrap_servers,
+            bootstrap_servers=brokers.kafka.bootstrap_servers,
             topic_prefix=prefix,
             replication=3,
             data_dir=directory / prefix,
@@ -111,15 +89,16 @@ class Run:
             gate_lookback_s=3.0,
         )
         self.settings.data_dir.mkdir(parents=True)
-        self._random = Random(f"chaos/{report.seed}/bytes")  # noqa: S311 - reproducible by intent, nothing secret
+        behind = self.settings.model_copy(update={"bootstrap_servers": brokers.kafka.door_servers})
+        clock = SteppedClock(self.settings.data_dir / "clock") if LIBRARY.exists() else None
+        environment = {} if clock is None else clock.variables()
+        logs = self.settings.data_dir
         self._processes = {
-            name: Kept(self.settings, self.settings.data_dir / f"{name}.log", name, program=worker)
-            for name in (*WORKERS, _GUEST)
+            name: Kept(behind, logs / f"{name}.log", name, program=worker, environment=environment)
+            for name in (*WORKERS, GUEST)
         }
-        self._processes["gate"] = Kept(self.settings, self.settings.data_dir / "gate.log", "gate")
-        self._numbers = itertools.count()
-        self._heals: list[tuple[float, int, Callable[[], None]]] = []
-        """When, a number that keeps equal times in order, and what."""
+        self._processes["gate"] = Kept(behind, logs / "gate.log", "gate", environment=environment)
+        self._breaker = Breaker(self.settings, brokers, self._processes, clock, report.seed)
         self._refused: list[SimulatedEvent] = []
         """What publishers were told has failed; they send it again."""
         self._producer: Any = None
@@ -151,6 +130,7 @@ class Run:
                 if process.running:
                     process.leave()
             self._until(lambda: not any(p.running for p in self._processes.values()), "all leave", _LEAVES_WITHIN_S)
+            self._report.wrong += self._breaker.wrong
             return self._outcome()
         finally:
             for process in self._processes.values():
@@ -162,13 +142,16 @@ class Run:
     def _break(self, events: list[SimulatedEvent], seconds: float, faults: list[Planned]) -> None:
         """Publish the events evenly over the time, and let the faults come."""
         began, sent = time.monotonic(), 0
-        while sent < len(events) or faults or self._heals:
+        while sent < len(events) or faults or not self._breaker.healed:
             passed = time.monotonic() - began
             due = len(events) if passed >= seconds else int(len(events) * passed / max(seconds, _TICK_S))
             self._publish(events[sent:due])
             sent = max(sent, due)
             while faults and faults[0].at_s <= passed:
-                self._fault(faults.pop(0))
+                planned = faults.pop(0)
+                self._report.faults[planned.fault] += 1
+                self._say(f"{planned.at_s:6.1f} s  {planned.fault}")
+                self._breaker.do(planned)
             self._tick()
 
     def _publish(self, events: list[SimulatedEvent]) -> None:
@@ -198,9 +181,8 @@ class Run:
 
     def _tick(self) -> None:
         """Heal what is due, start again what has ended, and wait a moment."""
+        self._breaker.heal()
         now = time.monotonic()
-        while self._heals and self._heals[0][0] <= now:
-            heapq.heappop(self._heals)[2]()
         for name, process in self._processes.items():
             if process.running:
                 if process.leaving_since is not None and now > process.leaving_since + _LEAVES_WITHIN_S:
@@ -226,81 +208,6 @@ class Run:
             if time.monotonic() > deadline:
                 raise BreachwatchError(f"not within {within_s:g} s: {what}; logs in {self.settings.data_dir}")
             self._tick()
-
-    # -- faults -----------------------------------------------------------------------------------------------
-
-    def _later(self, seconds: float, heal: Callable[[], None]) -> None:
-        heapq.heappush(self._heals, (time.monotonic() + seconds, next(self._numbers), heal))
-
-    def _fault(self, planned: Planned) -> None:
-        fault = planned.fault
-        name = WORKERS[int(planned.pick * len(WORKERS))]
-        worker = self._processes[name]
-        self._report.faults[fault] += 1
-        self._say(f"{planned.at_s:6.1f} s  {fault}")
-        match fault:
-            case Fault.KILL_WORKER:
-                worker.end()
-            case Fault.KILL_GATE:
-                self._processes["gate"].end()
-            case Fault.LOSE_STORE:
-                worker.end()
-                shutil.rmtree(self._store(name), ignore_errors=True)
-            case Fault.CORRUPT_STORE:
-                worker.end()
-                self._scribble(self._store(name))
-            case Fault.STOP_WORKER:
-                worker.leave()
-                self._later(planned.lasts_s, lambda: self._come_back(name))
-            case Fault.FREEZE_WORKER:
-                worker.signal(signal.SIGSTOP)
-                self._later(SESSION_S + planned.lasts_s, lambda: worker.signal(signal.SIGCONT))
-            case Fault.JOIN_WORKER:
-                self._processes[_GUEST].start()
-                self._later(10.0 + planned.lasts_s, self._processes[_GUEST].leave)
-            case Fault.KILL_BROKER:
-                self._kill_nodes([1 + int(planned.pick * 3)], planned.lasts_s)
-            case Fault.KILL_LEADER:
-                self._kill_nodes([self._leader()], planned.lasts_s)
-            case Fault.KILL_MAJORITY:
-                spared = 1 + int(planned.pick * 3)
-                self._kill_nodes([node for node in (1, 2, 3) if node != spared], planned.lasts_s)
-
-    def _come_back(self, name: str) -> None:
-        process = self._processes[name]
-        if process.running:  # it is still leaving
-            self._later(1.0, lambda: self._come_back(name))
-        elif process.exit_code != 0:
-            self._report.wrong.append(f"{name} was told to leave and ended with {process.exit_code}")
-            process.start()
-        else:
-            process.start()
-
-    def _kill_nodes(self, nodes: list[int], lasts_s: float) -> None:
-        for node in nodes:
-            self._kafka.kill_node(node)
-        for node in nodes:
-            self._later(lasts_s, lambda node=node: self._kafka.start_node(node, wait=False))  # type: ignore[misc]
-
-    def _leader(self) -> int:
-        name = full_name(self.settings, "subject-events")
-        try:
-            with connect(cluster_of(self.settings)) as client:
-                [topic] = client.describe_topics([name])
-            # -1 while there is none
-            return max(1, int(topic["partitions"][0]["leader_id"]))
-        except BreachwatchError:
-            return 1
-
-    def _store(self, name: str) -> Path:
-        return self.settings.data_dir / "workers" / name
-
-    def _scribble(self, store: Path) -> None:
-        """Change bytes in the middle of every file of a store."""
-        for file in sorted(path for path in store.rglob("*") if path.is_file() and path.stat().st_size):
-            with file.open("r+b") as opened:
-                opened.seek(file.stat().st_size // 2)
-                opened.write(self._random.randbytes(64))
 
     # -- the end ----------------------------------------------------------------------------------------------
 
@@ -356,14 +263,14 @@ def chaos(seed: int, minutes: float, every_s: float, directory: Path, say: Say) 
     """One world twice through a cluster of three: undisturbed, and with faults for so many minutes."""
     report, world = Report(seed), make_world(seed, minutes)
     report.messages = len(world.events)
-    with local.running(directory / "kafka", nodes=3) as kafka:
+    with brokers(directory / "kafka") as three:
         say(f"seed {seed}: {len(world.events)} messages; undisturbed first")
-        calm: Came = came(Run(kafka, "calm-", directory, Report(seed), say).play(world, 0.0, []))
+        calm: Came = came(Run(three, "calm-", directory, Report(seed), say).play(world, 0.0, []))
         report.wrong += against_the_truth(calm, world)
         say(f"now with faults, for {minutes:g} min")
         began = time.monotonic()
-        run = Run(kafka, "chaos-", directory, report, say)
-        outcome = run.play(world, minutes * 60, schedule(seed, minutes * 60, every_s))
+        run = Run(three, "chaos-", directory, report, say)
+        outcome = run.play(world, minutes * 60, schedule(seed, minutes * 60, every_s, impossible()))
         report.seconds = time.monotonic() - began
     report.wrong += judged(report, outcome, calm, world, run.settings.policy_file)
     return report

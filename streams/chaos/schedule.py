@@ -14,6 +14,12 @@ class Fault(StrEnum):
     """SIGKILL, and the machine comes back without its disk."""
     CORRUPT_STORE = "corrupt_store"
     """SIGKILL, and the local store comes back with bytes of its files changed."""
+    STALE_STORE = "stale_store"
+    """SIGKILL, and some seconds later again, with the local store as it was the first time."""
+    FULL_DISK = "full_disk"
+    """Nothing can be written to a worker's files."""
+    STEP_CLOCK = "step_clock"
+    """The time of day of workers and gate is an hour off, forth or back."""
     STOP_WORKER = "stop_worker"
     """SIGTERM; it must leave in order."""
     FREEZE_WORKER = "freeze_worker"
@@ -21,6 +27,10 @@ class Fault(StrEnum):
     JOIN_WORKER = "join_worker"
     """One more comes, and leaves again."""
     KILL_GATE = "kill_gate"
+    CUT_CONNECTION = "cut_connection"
+    """Workers and gate reach one broker no more, and everybody else does."""
+    SLOW_CONNECTION = "slow_connection"
+    """What passes between them and one broker takes a quarter of a second longer."""
     KILL_BROKER = "kill_broker"
     """SIGKILL of one node."""
     KILL_LEADER = "kill_leader"
@@ -29,29 +39,23 @@ class Fault(StrEnum):
     """Two of three nodes at once: nothing can be acknowledged until one is back."""
 
 
-OF_WORKERS = frozenset(
-    {
-        Fault.KILL_WORKER,
-        Fault.LOSE_STORE,
-        Fault.CORRUPT_STORE,
-        Fault.STOP_WORKER,
-        Fault.FREEZE_WORKER,
-        Fault.JOIN_WORKER,
-        Fault.KILL_GATE,
-    }
-)
-OF_BROKERS = frozenset(Fault) - OF_WORKERS
-KILLS = frozenset({Fault.KILL_WORKER, Fault.LOSE_STORE, Fault.CORRUPT_STORE, Fault.KILL_GATE})
+OF_BROKERS = frozenset({Fault.KILL_BROKER, Fault.KILL_LEADER, Fault.KILL_MAJORITY})
+KILLS = frozenset({Fault.KILL_WORKER, Fault.LOSE_STORE, Fault.CORRUPT_STORE, Fault.STALE_STORE, Fault.KILL_GATE})
 """`kill -9` of a process of ours."""
 # How often each comes, relative to the others. Kills are what happens most, and cost least time.
 _WEIGHTS = {
     Fault.KILL_WORKER: 10,
     Fault.LOSE_STORE: 2,
     Fault.CORRUPT_STORE: 2,
+    Fault.STALE_STORE: 2,
+    Fault.FULL_DISK: 1,
+    Fault.STEP_CLOCK: 2,
     Fault.STOP_WORKER: 2,
     Fault.FREEZE_WORKER: 1,
     Fault.JOIN_WORKER: 1,
     Fault.KILL_GATE: 4,
+    Fault.CUT_CONNECTION: 2,
+    Fault.SLOW_CONNECTION: 1,
     Fault.KILL_BROKER: 2,
     Fault.KILL_LEADER: 2,
     Fault.KILL_MAJORITY: 1,
@@ -69,17 +73,19 @@ class Planned:
     """From 0 to 1: which of the processes or nodes it meets."""
 
 
-def schedule(seed: int, seconds: float, every_s: float) -> list[Planned]:
+def schedule(seed: int, seconds: float, every_s: float, without: frozenset[Fault] = frozenset()) -> list[Planned]:
     """Faults over so many seconds, `every_s` apart on average; one fault of the brokers at a time.
 
-    The first of each kind comes before the second of any, as far as the time allows.
+    The first of each kind comes before the second of any, as far as the time allows; none of `without` comes.
     """
     random = Random(f"chaos/{seed}")  # noqa: S311 - reproducible by intent, nothing secret
     planned: list[Planned] = []
-    fresh = random.sample(list(Fault), len(Fault))
+    kinds = [fault for fault in Fault if fault not in without]
+    weights = [_WEIGHTS[fault] for fault in kinds]
+    fresh = random.sample(kinds, len(kinds))
     at, brokers_free = 0.0, 0.0
     while (at := at + random.uniform(0.5, 1.5) * every_s) < seconds:
-        fault = fresh.pop() if fresh else random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+        fault = fresh.pop() if fresh else random.choices(kinds, weights)[0]
         lasts = random.uniform(3.0, 8.0)
         if fault in OF_BROKERS:
             if at < brokers_free:

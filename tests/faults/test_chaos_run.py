@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from streams.chaos.faults import Brokers, brokers
 from streams.chaos.judge import Came, against_the_truth, came
 from streams.chaos.run import Report, Run, judged, make_world
 from streams.chaos.schedule import Fault, Planned, schedule
-from streams.kafka import local
 from streams.simulator import SimulatedWorld
 
 SEED = 5
@@ -18,9 +18,9 @@ HASTY_WORKER = str(Path(__file__).with_name("hasty_worker.py"))
 
 
 @pytest.fixture(scope="module")
-def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[local.LocalKafka]:
-    with local.running(tmp_path_factory.mktemp("three"), nodes=3) as kafka:
-        yield kafka
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Brokers]:
+    with brokers(tmp_path_factory.mktemp("three")) as three:
+        yield three
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def world() -> SimulatedWorld:
 
 
 @pytest.fixture(scope="module")
-def calm(three: local.LocalKafka, world: SimulatedWorld, tmp_path_factory: pytest.TempPathFactory) -> Came:
+def calm(three: Brokers, world: SimulatedWorld, tmp_path_factory: pytest.TempPathFactory) -> Came:
     directory = tmp_path_factory.mktemp("calm")
     return came(Run(three, "calm-", directory, Report(SEED), print).play(world, 0.0, []))
 
@@ -39,7 +39,7 @@ def test_undisturbed_it_finds_the_truth(calm: Came, world: SimulatedWorld) -> No
 
 
 def test_broken_again_and_again_it_finds_the_same(
-    three: local.LocalKafka, world: SimulatedWorld, calm: Came, tmp_path: Path
+    three: Brokers, world: SimulatedWorld, calm: Came, tmp_path: Path
 ) -> None:
     report = Report(SEED)
     run = Run(three, "broken-", tmp_path, report, print)
@@ -50,7 +50,7 @@ def test_broken_again_and_again_it_finds_the_same(
 
 
 def test_a_worker_that_commits_too_early_is_found_out(
-    three: local.LocalKafka, world: SimulatedWorld, calm: Came, tmp_path: Path
+    three: Brokers, world: SimulatedWorld, calm: Came, tmp_path: Path
 ) -> None:
     """The harness can fail: the very fault that the barrier is there for."""
     report = Report(SEED)

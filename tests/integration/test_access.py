@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from harness import Pipeline, eventually, order, plate_read, report, task_update
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from pydantic import SecretStr
 
@@ -25,8 +26,6 @@ from streams.kafka.reading import read_all
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import full_name
 from streams.settings import Settings
-from tests import harness
-from tests.harness import Pipeline, eventually, order, plate_read, report
 
 PASSWORD = "only-on-loopback"
 USERS = {
@@ -114,7 +113,7 @@ def test_the_pipeline_runs_with_its_roles_alone(secured: Secured, tmp_path: Path
         board = secured.user("board")
         assert read(board, "arrest-tasks")
         [task] = pipeline.outputs.final_tasks()
-        send(board, "task-updates", harness.task_update(task, "acknowledge"))
+        send(board, "task-updates", task_update(task, "acknowledge"))
         pipeline.until(lambda: pipeline.outputs.final_tasks()[0].state == "acknowledged", "the update")
     finally:
         pipeline.close()

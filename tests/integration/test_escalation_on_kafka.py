@@ -23,7 +23,7 @@ from harness import (
     tag_fix,
     task_update,
 )
-from stepped_clock import SteppedClock, kafka_by, needs_libfaketime
+from stepped_clock import BrokerClock, kafka_by, needs_libfaketime
 
 from schemas.tasks import Alert, ArrestTask, TaskState
 from streams.settings import Settings
@@ -36,13 +36,13 @@ BYSTANDERS = [f"B{number}" for number in range(12)]
 
 
 @pytest.fixture(scope="module")
-def clock(tmp_path_factory: pytest.TempPathFactory) -> SteppedClock:
+def clock(tmp_path_factory: pytest.TempPathFactory) -> BrokerClock:
     needs_libfaketime()
-    return SteppedClock(tmp_path_factory.mktemp("clock"))
+    return BrokerClock(tmp_path_factory.mktemp("clock"))
 
 
 @pytest.fixture(scope="module")
-def kafka(clock: SteppedClock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def kafka(clock: BrokerClock, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Instead of the session's: one whose clock these tests drive."""
     with kafka_by(clock, tmp_path_factory.mktemp("kafka")) as servers:
         yield servers
@@ -51,7 +51,7 @@ def kafka(clock: SteppedClock, tmp_path_factory: pytest.TempPathFactory) -> Iter
 class Drive:
     """A pipeline and its broker's clock."""
 
-    def __init__(self, pipeline: Pipeline, clock: SteppedClock, subjects: list[str]) -> None:
+    def __init__(self, pipeline: Pipeline, clock: BrokerClock, subjects: list[str]) -> None:
         self.pipeline, self.clock, self.subjects = pipeline, clock, subjects
 
     def breached(self) -> None:
@@ -102,7 +102,7 @@ class Drive:
         return self.task()
 
 
-def test_the_life_of_a_task_from_breach_to_arrest(pipeline: Pipeline, clock: SteppedClock) -> None:
+def test_the_life_of_a_task_from_breach_to_arrest(pipeline: Pipeline, clock: BrokerClock) -> None:
     pipeline.worker()
     drive = Drive(pipeline, clock, ["S1"])
     drive.breached()
@@ -159,7 +159,7 @@ def test_the_life_of_a_task_from_breach_to_arrest(pipeline: Pipeline, clock: Ste
     pipeline.processes[0].stop()
 
 
-def test_a_worker_killed_in_the_middle_of_a_wait(pipeline: Pipeline, clock: SteppedClock) -> None:
+def test_a_worker_killed_in_the_middle_of_a_wait(pipeline: Pipeline, clock: BrokerClock) -> None:
     """The other takes its subjects over: each step once, and on time. So when the first comes back."""
     subjects = [f"S{number}" for number in range(1, 9)]
     killed, other = pipeline.worker("worker-1"), pipeline.worker("worker-2")
@@ -217,7 +217,7 @@ def in_seconds(pipeline_settings: Settings, tmp_path: Path) -> Iterator[Pipeline
 
 @pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(hours=1)], ids=["back", "forward"])
 def test_a_step_of_the_brokers_clock_makes_nobody_wait_longer(
-    in_seconds: Pipeline, clock: SteppedClock, step: timedelta
+    in_seconds: Pipeline, clock: BrokerClock, step: timedelta
 ) -> None:
     """The clock of the log steps while a task waits: ten seconds are ten seconds."""
     in_seconds.worker()

@@ -1,5 +1,9 @@
 """The harness itself: its schedules can be had again, and its judge fails where something is wrong."""
 
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 from types import SimpleNamespace
@@ -10,7 +14,9 @@ from builders import NOW, Subject, fix, order
 
 from streams.chaos.judge import Came, against, came
 from streams.chaos.outcome import Outcome
+from streams.chaos.proxy import Proxy
 from streams.chaos.schedule import OF_BROKERS, Fault, schedule
+from streams.kafka.local import free_ports
 
 
 def test_the_same_seed_gives_the_same_faults_and_another_gives_others() -> None:
@@ -26,6 +32,66 @@ def test_every_fault_comes_and_brokers_are_given_time_to_come_back(seed: int) ->
     broken = [each for each in planned if each.fault in OF_BROKERS]
     for before, after in pairwise(broken):
         assert after.at_s - before.at_s >= before.lasts_s + 15
+
+
+def test_a_fault_that_this_machine_cannot_be_given_does_not_come() -> None:
+    planned = schedule(1, 600, 5, frozenset({Fault.STEP_CLOCK}))
+    assert {each.fault for each in planned} == set(Fault) - {Fault.STEP_CLOCK}
+
+
+@pytest.fixture
+def proxied() -> Iterator[tuple[Proxy, int, socket.socket]]:
+    """A proxy, its port, and what listens beyond it."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as beyond:
+        beyond.settimeout(10)
+        [port] = free_ports(1)
+        proxy = Proxy(port, beyond.getsockname()[1])
+        proxy.start()
+        yield proxy, port, beyond
+        proxy.close()
+
+
+def talk(port: int, beyond: socket.socket) -> float | None:
+    """Seconds that a word takes there and back; None when the connection is broken."""
+    with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=10) as here:
+        began = time.monotonic()
+        here.sendall(b"ping")
+        there, _ = beyond.accept()
+        with there:
+            there.sendall(there.recv(10))
+            if here.recv(10) == b"ping":
+                return time.monotonic() - began
+    return None
+
+
+def broken(connection: socket.socket) -> bool:
+    """Has the other side ended it?"""
+    try:
+        return connection.recv(10) == b""
+    except ConnectionError:
+        return True
+
+
+def test_a_proxy_passes_on_and_can_be_slow(proxied: tuple[Proxy, int, socket.socket]) -> None:
+    proxy, port, beyond = proxied
+    assert talk(port, beyond) is not None
+    proxy.slow(0.2)
+    assert (talk(port, beyond) or 0) >= 0.4
+
+
+def test_a_proxy_cuts_what_is_open_and_takes_nothing_new_until_it_is_mended(
+    proxied: tuple[Proxy, int, socket.socket],
+) -> None:
+    proxy, port, beyond = proxied
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as here:
+        there, _ = beyond.accept()
+        proxy.cut()
+        assert broken(here)
+        there.close()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as late:
+        assert broken(late)
+    proxy.mend()
+    assert talk(port, beyond) is not None
 
 
 def outcome_of(subject: Subject) -> Outcome:
