@@ -80,9 +80,12 @@ class App(faust.App):
         """
         if self.rebalancing or self.tables.recovery.in_recovery:
             return {}
-        committed, read = self.consumer._committed_offset, self.consumer._read_offset
-        found = {tp: (committed.get(tp) or 0, read.get(tp)) for tp in list(committed)}
-        return {tp: Progress(done, done if last is None else last + 1) for tp, (done, last) in found.items()}
+        consumer = self.consumer
+        # Not Faust's own "read offset": after a start it is the committed one, as if a message were under way.
+        open_ones = {message.tp for message in list(consumer._unacked_messages)}
+        open_ones |= {tp for tp, acknowledged in list(consumer._acked.items()) if acknowledged}
+        found = {tp: done or 0 for tp, done in list(consumer._committed_offset.items())}
+        return {tp: Progress(done, done + (tp in open_ones)) for tp, done in found.items()}
 
     def _crash(self, reason: BaseException) -> None:
         """Every crash comes by here. A damaged local store would end the next life in the same way: it goes."""

@@ -16,11 +16,8 @@ import orjson
 from schemas.internal import SubjectEvent
 from schemas.tasks import Alert, ArrestTask
 from streams.chaos.outcome import Fact, Outcome
-from streams.core.assess import decide
 from streams.core.policy import load_policy
-from streams.core.records import Records
-from streams.core.resolve import EXERCISE
-from streams.core.state import SubjectState
+from streams.core.reread import Reread
 from streams.simulator import SimulatedWorld
 
 # Messages that only we write, and plate reads: which of those pass the gate depends on when an order of the same
@@ -75,23 +72,12 @@ def expected_facts(world: SimulatedWorld) -> set[Fact]:
 
 def read_once(outcome: Outcome, policy_file: Path | None) -> tuple[dict[str, Alert], dict[str, ArrestTask]]:
     """The alerts and tasks that `subject-events` brings about when the core alone reads it once, in order."""
-    policy = load_policy(policy_file)
-    rows: dict[str, str] = {}
-    tables: dict[str, dict[bytes, bytes]] = {}
+    reread = Reread(load_policy(policy_file))
     alerts: dict[str, Alert] = {}
     tasks: dict[str, ArrestTask] = {}
     for record in sorted(outcome.records["subject-events"], key=lambda record: (record.partition, record.offset)):
-        incoming = SubjectEvent.model_validate_json(record.value)
-        subject = incoming.subject_id
-        row = rows.get(subject)
-        if row is None:
-            state = SubjectState(subject_id=subject, exercise=subject.startswith(EXERCISE))
-        else:
-            state = SubjectState.model_validate_json(row)
-        records = Records(subject, tables.setdefault(subject, {}), set(state.hours))
         now = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
-        effects = decide(state, records, incoming, policy, now, record.offset, record.offset)
-        rows[subject] = state.model_dump_json(exclude_defaults=True)
+        effects = reread.feed(SubjectEvent.model_validate_json(record.value), now, record.offset)
         for alert in effects.alerts:
             alerts.setdefault(alert.alert_id, alert)
         tasks |= {task.task_id: task for task in effects.tasks}

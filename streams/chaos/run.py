@@ -26,8 +26,10 @@ from streams.kafka.client import connect
 from streams.kafka.lag import ends, uncommitted
 from streams.kafka.reading import read_all
 from streams.kafka.topics import MAX_REQUEST_BYTES, TOPICS, full_name
+from streams.rebuild import differences
 from streams.settings import Settings
 from streams.simulator import Noise, SimulatedEvent, SimulatedWorld, WorldConfig, simulate
+from streams.verify import verify
 from streams.watchdog import EXIT_CODE
 
 _LEAVES_WITHIN_S = 30.0
@@ -130,7 +132,7 @@ class Run:
                 if process.running:
                     process.leave()
             self._until(lambda: not any(p.running for p in self._processes.values()), "all leave", _LEAVES_WITHIN_S)
-            self._report.wrong += self._breaker.wrong
+            self._report.wrong += [*self._breaker.wrong, *self._disagreements()]
             return self._outcome()
         finally:
             for process in self._processes.values():
@@ -206,16 +208,19 @@ class Run:
         deadline = time.monotonic() + within_s
         while not condition():
             if time.monotonic() > deadline:
-                raise BreachwatchError(f"not within {within_s:g} s: {what}; logs in {self.settings.data_dir}")
+                raise BreachwatchError(
+                    f"not within {within_s:g} s: {what}; {len(self._sends)} sends are open, not committed: "
+                    f"{self._lag()}; logs in {self.settings.data_dir}"
+                )
             self._tick()
 
     # -- the end ----------------------------------------------------------------------------------------------
 
     def _settle(self, what: str) -> None:
-        self._until(lambda: self._acknowledged() and self._lag() == 0, what, _QUIET_WITHIN_S)
+        self._until(lambda: self._acknowledged() and self._lag() == {}, what, _QUIET_WITHIN_S)
 
-    def _lag(self) -> int:
-        """Messages that no group has committed yet; 1 while nobody can say."""
+    def _lag(self) -> dict[str, int] | None:
+        """Messages that no group has committed yet, by partition; None while nobody can say."""
         inbound = [topic.name for topic in TOPICS if topic.direction == "inbound" and topic.name != "anpr-reads"]
         prefix = self.settings.topic_prefix
         wanted = {
@@ -224,13 +229,22 @@ class Run:
         }
         try:
             with connect(cluster_of(self.settings)) as client:
-                lags = [
-                    uncommitted(client, group, ends(client, [full_name(self.settings, name) for name in names]))
-                    for group, names in wanted.items()
-                ]
-            return sum(count for lag in lags for count in lag.values())
+                found: dict[str, int] = {}
+                for group, names in wanted.items():
+                    until = ends(client, [full_name(self.settings, name) for name in names])
+                    found |= {
+                        f"{tp.topic}/{tp.partition}": count for tp, count in uncommitted(client, group, until).items()
+                    }
+            return found
         except (BreachwatchError, KafkaError):
-            return 1
+            return None
+
+    def _disagreements(self) -> list[str]:
+        """Where the topics do not agree with each other, or a local store does not with its changelog."""
+        wrong = verify(self.settings).wrong
+        for name in (*WORKERS, GUEST):
+            wrong += [f"{name}: {text}" for text in differences(self.settings, name)[1]]
+        return wrong
 
     def _outcome(self) -> Outcome:
         outcome = Outcome()

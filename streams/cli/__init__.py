@@ -35,6 +35,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("streams.cli.policy", "Check a policy, and show what another would have decided."),
     "explain": ("streams.cli.explain", "Explain a task: its events, orders, rules and reasons."),
     "audit": ("streams.cli.audit", "Verify the audit's hash chains."),
+    "rebuild": ("streams.cli.rebuild", "Make a stopped worker's local tables anew, from the changelogs alone."),
+    "verify": ("streams.cli.verify", "Compare the topics with each other, and a local store with its changelogs."),
     "access": ("streams.cli.access", "Show and grant what each role may do on the cluster."),
     "topics": ("streams.cli.topics", "Plan, apply and check the topics of the pipeline."),
 }

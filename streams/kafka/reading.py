@@ -46,20 +46,33 @@ def opened(cluster: Cluster, topic: str, fetch_wait_ms: int) -> Iterator[tuple[A
         consumer.close()
 
 
-def read_all(cluster: Cluster, topic: str, timeout_s: float = READ_TIMEOUT_S) -> Iterator[Any]:
+def read_all(
+    cluster: Cluster,
+    topic: str,
+    timeout_s: float = READ_TIMEOUT_S,
+    *,
+    partition: int | None = None,
+    start: int | None = None,
+) -> Iterator[Any]:
     """Each message of `topic` (its full name), partition after partition, up to the ends at the start.
 
-    Raises BreachwatchError when no broker answers, the topic is missing, or a read stalls for `timeout_s`.
+    Of one partition alone, and from an offset on, where that is told. Raises BreachwatchError when no broker
+    answers, the topic is missing, or a read stalls for `timeout_s`.
     """
-    with opened(cluster, topic, fetch_wait_ms=100) as (consumer, partitions):
+    with opened(cluster, topic, fetch_wait_ms=100) as (consumer, every):
+        partitions = [tp for tp in every if partition in (None, tp.partition)]
+        consumer.assign(partitions)
         consumer.seek_to_beginning(*partitions)
+        if start is not None:
+            for tp in partitions:
+                consumer.seek(tp, start)
         ends = consumer.end_offsets(partitions)
-        left = {partition for partition in partitions if consumer.position(partition) < ends[partition]}
+        left = {tp for tp in partitions if consumer.position(tp) < ends[tp]}
         deadline = time.monotonic() + timeout_s
         while left:
             for batch in consumer.poll(timeout_ms=500).values():
                 deadline = time.monotonic() + timeout_s
                 yield from batch
-            left = {partition for partition in left if consumer.position(partition) < ends[partition]}
+            left = {tp for tp in left if consumer.position(tp) < ends[tp]}
             if time.monotonic() > deadline:
                 raise BreachwatchError(f"reading {topic} stalled for {timeout_s:g} s")

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -52,6 +53,20 @@ def test_a_worker_frozen_past_its_session_ends_before_its_next_send(pipeline: Pi
     again = pipeline.worker("frozen")
     pipeline.ready(workers=2)
     again.stop()
+
+
+def test_a_worker_that_has_come_back_and_has_nothing_to_do_is_not_stuck(pipeline: Pipeline) -> None:
+    """Faust's read offset is the committed one after a start, as if a message were under way."""
+    settings = quick(pipeline.settings, stall_timeout_s=2.0)
+    worker = pipeline.worker(settings=settings)
+    pipeline.ready(workers=1)
+    pipeline.publish("orders", *(order(f"S{n}") for n in range(8)))
+    pipeline.drained()
+    worker.stop()
+    pipeline.worker(settings=settings)
+    pipeline.ready(workers=1)
+    until = time.monotonic() + 5 * settings.stall_timeout_s
+    pipeline.until(lambda: time.monotonic() > until, "it runs on")
 
 
 @pytest.mark.parametrize(("how", "check"), [("blocks", "event loop"), ("hangs", "progress")])

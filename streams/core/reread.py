@@ -1,0 +1,38 @@
+"""Rows as `subject-events` alone makes them: what must be the same as what workers have."""
+
+from collections import Counter
+from datetime import datetime
+
+from schemas.internal import SubjectEvent
+from streams.core.assess import decide
+from streams.core.effects import Effects
+from streams.core.policy import Policy
+from streams.core.records import Records
+from streams.core.resolve import EXERCISE
+from streams.core.state import SubjectState, dump
+
+
+class Reread:
+    """Reads the log once, in the order of offsets, without anything going wrong on the way."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.rows: dict[str, bytes] = {}
+        self.records: dict[str, dict[bytes, bytes]] = {}
+        """Subject -> what lies beside its row."""
+        self.read: Counter[str] = Counter()
+        """Subject -> events read."""
+
+    def feed(self, incoming: SubjectEvent, appended_at: datetime, offset: int) -> Effects:
+        """What this event brings about, once all before it are committed."""
+        subject = incoming.subject_id
+        row = self.rows.get(subject)
+        if row is None:
+            state = SubjectState(subject_id=subject, exercise=subject.startswith(EXERCISE))
+        else:
+            state = SubjectState.model_validate_json(row)
+        records = Records(subject, self.records.setdefault(subject, {}), set(state.hours))
+        effects = decide(state, records, incoming, self._policy, appended_at, offset, offset)
+        self.rows[subject] = dump(state)
+        self.read[subject] += 1
+        return effects

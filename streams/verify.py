@@ -1,0 +1,202 @@
+"""Do the topics agree: rows with the log they come from, records with rows, tasks with rows, identifiers with orders?
+
+All of a subject lies on partitions of one number, so one is looked at after the other. On a pipeline that runs,
+subjects that move meanwhile are counted and not judged.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from schemas.internal import SubjectEvent
+from schemas.orders import IdentifierRecord
+from schemas.safeguarding import SafeguardingState, SafeguardingTask
+from schemas.tasks import ArrestTask, TaskState
+from streams.agents.assess import identifier_key
+from streams.core.identity import identifiers
+from streams.core.policy import load_policy
+from streams.core.records import Records
+from streams.core.reread import Reread
+from streams.core.state import FINAL, SubjectState
+from streams.kafka.admin import cluster_of
+from streams.kafka.reading import read_all
+from streams.kafka.topics import full_name, topic_specs
+from streams.settings import Settings
+
+Table = dict[bytes, bytes]
+
+
+@dataclass
+class Verified:
+    """What was compared, and what is wrong; subjects are named by their ids, which name nobody."""
+
+    subjects: int = 0
+    reread: int = 0
+    """Rows that their whole log was read again for, and that are exactly as it makes them."""
+    older: int = 0
+    """Rows that are older than the log, which keeps 30 days: they cannot be read again."""
+    moved: int = 0
+    """Rows that changed while they were looked at."""
+    records: int = 0
+    identifiers: int = 0
+    tasks: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+def verify(settings: Settings) -> Verified:
+    """Compare the topics of the pipeline with each other.
+
+    Raises BreachwatchError when a topic cannot be read.
+    """
+    cluster = cluster_of(settings)
+    found = Verified()
+    standing = _Standing()
+
+    def read(name: str, number: int | None = None, start: int | None = None) -> Iterable[Any]:
+        return read_all(cluster, full_name(settings, name), partition=number, start=start)
+
+    for number in range(topic_specs(settings)[0].partitions):
+        _partition(settings, read, number, found, standing)
+    _outputs(read, found, standing)
+    return found
+
+
+@dataclass
+class _Standing:
+    """Of all rows, what the outgoing topics must show; of tasks id -> revision."""
+
+    identifiers: dict[bytes, IdentifierRecord] = field(default_factory=dict)
+    """By their key in the topic: what the orders of the rows say."""
+    arrest: dict[str, int] = field(default_factory=dict)
+    safeguarding: dict[str, int] = field(default_factory=dict)
+    moved: set[str] = field(default_factory=set)
+
+
+def _partition(
+    settings: Settings,
+    read: Callable[..., Iterable[Any]],
+    number: int,
+    found: Verified,
+    standing: _Standing,
+) -> None:
+    rows, until = _newest(read("breachwatch-subjects-changelog", number))
+    records, _ = _newest(read("breachwatch-records-changelog", number))
+    states: dict[str, SubjectState] = {}
+    for key, row in rows.items():
+        try:
+            states[key.decode()] = SubjectState.model_validate_json(row)
+        except ValidationError as error:
+            found.wrong.append(f"{key.decode()}: the row cannot be read: {error.error_count()} fields are wrong")
+    reread = Reread(load_policy(settings.policy_file))
+    for record in read("subject-events", number):
+        try:
+            incoming = SubjectEvent.model_validate_json(record.value or b"")
+        except ValidationError:
+            continue  # a dead letter
+        state = states.get(incoming.subject_id)
+        if state is None or record.offset > state.applied:
+            continue
+        reread.feed(incoming, datetime.fromtimestamp(record.timestamp / 1000, tz=UTC), record.offset)
+    moved = {record.key.decode() for record in read("breachwatch-subjects-changelog", number, until)}
+    mine: dict[str, Table] = {}
+    for key, value in records.items():
+        mine.setdefault(key.decode().split("|", 1)[0], {})[key] = value
+    for subject, state in states.items():
+        found.subjects += 1
+        if subject in moved:
+            found.moved += 1
+            standing.moved.add(subject)
+            continue
+        standing.arrest |= {task.task_id: task.revision for task in state.tasks}
+        standing.safeguarding |= {task.safeguarding_id: task.revision for task in state.safeguarding}
+        beside = mine.get(subject, {})
+        found.records += len(beside)
+        kept = Records(subject, dict(beside), set(state.hours))
+        if missing := _missing(state, kept):
+            found.wrong += missing
+            continue
+        standing.identifiers |= {identifier_key(record): record for record in identifiers(state, kept).values()}
+        if reread.read[subject] != state.revision:
+            found.older += 1
+            continue
+        found.reread += 1
+        found.wrong += _otherwise(state, beside, reread)
+
+
+def _newest(read: Iterable[Any]) -> tuple[Table, int]:
+    """The newest value of each key, and where the next message will be."""
+    found: Table = {}
+    until = 0
+    for record in read:
+        until = record.offset + 1
+        if record.value is None:
+            found.pop(record.key, None)
+        else:
+            found[record.key] = record.value
+    return found, until
+
+
+def _missing(state: SubjectState, records: Records) -> list[str]:
+    """Orders that the row refers to and that the records do not hold."""
+    found = []
+    for order in state.orders.values():
+        for ref in order.versions:
+            try:
+                records.order(order.order_id, ref.version)
+            except KeyError as missing:
+                found.append(f"{state.subject_id}: order {missing.args[0]} is not in the records")
+    return found
+
+
+def _otherwise(state: SubjectState, records: Table, reread: Reread) -> list[str]:
+    """In what a row, and what lies beside it, is not as its log makes it; what waits for a commit is passed over."""
+    subject = state.subject_id
+    again = SubjectState.model_validate_json(reread.rows[subject])
+    here, there = (row.model_dump(exclude={"outbox"}) for row in (state, again))
+    wrong = [f"{subject}: {name} is not as its log makes it" for name in here if here[name] != there[name]]
+    beside = {key: value for key, value in records.items() if b"|x|" not in key}
+    made = {key: value for key, value in reread.records[subject].items() if b"|x|" not in key}
+    if beside != made:
+        wrong.append(f"{subject}: the records beside the row are not as its log makes them")
+    return wrong
+
+
+def _outputs(read: Callable[..., Iterable[Any]], found: Verified, standing: _Standing) -> None:
+    index, _ = _newest(read("identifiers"))
+    for identifier_id, record in standing.identifiers.items():
+        found.identifiers += 1
+        if index.get(identifier_id) != record.model_dump_json().encode():
+            found.wrong.append(
+                f"{record.subject_id}: a {record.kind} of order {record.order_id} is not in identifiers"
+            )
+    for name, model, key, rows, over in (
+        ("arrest-tasks", ArrestTask, "task_id", standing.arrest, FINAL | {TaskState.ARRESTED}),
+        (
+            "safeguarding-tasks",
+            SafeguardingTask,
+            "safeguarding_id",
+            standing.safeguarding,
+            {SafeguardingState.CLOSED},
+        ),
+    ):
+        newest, _ = _newest(read(name))
+        shown: set[str] = set()
+        for raw in newest.values():
+            task: Any = model.model_validate_json(raw)
+            task_id = getattr(task, key)
+            found.tasks += 1
+            shown.add(task_id)
+            if task.subject_id in standing.moved:
+                continue
+            if task_id not in rows and task.state not in over:
+                found.wrong.append(
+                    f"{name} {task_id}: it is {task.state}, and no row has it: nobody would escalate it"
+                )
+            elif task_id in rows and task.revision != rows[task_id]:
+                found.wrong.append(f"{name} {task_id}: revision {task.revision}, and its row has {rows[task_id]}")
+        found.wrong += [
+            f"{name} {task_id}: the row has it, and the topic does not" for task_id in rows.keys() - shown
+        ]
