@@ -150,7 +150,7 @@ class Breaker:
         if process.running:  # it is still leaving
             self._later(1.0, lambda: self._come_back(name))
             return
-        if process.exit_code != 0:
+        if process.exit_code not in (0, -signal.SIGKILL):  # another fault may have met it on its way out
             self.wrong.append(f"{name} was told to leave and ended with {process.exit_code}")
         process.start()
 

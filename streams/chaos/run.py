@@ -4,13 +4,10 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from streams.chaos.clock import LIBRARY, SteppedClock
@@ -18,6 +15,7 @@ from streams.chaos.faults import GUEST, SESSION_S, WORKERS, Breaker, Brokers, br
 from streams.chaos.judge import Came, against, against_its_log, against_the_truth, came
 from streams.chaos.outcome import READ_TOPICS, Outcome
 from streams.chaos.process import BREACHWATCH, Kept
+from streams.chaos.publisher import Publisher
 from streams.chaos.schedule import KILLS, OF_BROKERS, Planned, schedule
 from streams.errors import BreachwatchError
 from streams.kafka import admin
@@ -25,7 +23,7 @@ from streams.kafka.admin import cluster_of
 from streams.kafka.client import connect
 from streams.kafka.lag import ends, uncommitted
 from streams.kafka.reading import read_all
-from streams.kafka.topics import MAX_REQUEST_BYTES, TOPICS, full_name
+from streams.kafka.topics import TOPICS, full_name
 from streams.rebuild import differences
 from streams.settings import Settings
 from streams.simulator import Noise, SimulatedEvent, SimulatedWorld, WorldConfig, simulate
@@ -101,30 +99,18 @@ class Run:
         }
         self._processes["gate"] = Kept(behind, logs / "gate.log", "gate", environment=environment)
         self._breaker = Breaker(self.settings, brokers, self._processes, clock, report.seed)
-        self._refused: list[SimulatedEvent] = []
-        """What publishers were told has failed; they send it again."""
-        self._producer: Any = None
-        self._sends: list[tuple[SimulatedEvent, Any]] = []
 
     # -- the world --------------------------------------------------------------------------------------------
 
     def play(self, world: SimulatedWorld, seconds: float, faults: Iterable[Planned]) -> Outcome:
         """Publish the world over so many seconds while the faults come; what has come out when all is still."""
         admin.apply(admin.plan(self.settings))
-        self._producer = KafkaProducer(
-            **cluster_of(self.settings).options(),
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=MAX_REQUEST_BYTES,
-            delivery_timeout_ms=60_000,
-            request_timeout_ms=15_000,
-            linger_ms=5,
-        )
+        self._publisher = Publisher(self.settings, self._report.send_errors)
         try:
             for name in (*WORKERS, "gate"):
                 self._processes[name].start()
             before = sum(at < world.config.start for at in world.sent_at)
-            self._publish(world.events[:before])
+            self._publisher.publish(world.events[:before])
             self._settle("the orders from before are read")
             self._break(world.events[before:], seconds, sorted(faults, key=lambda planned: planned.at_s))
             self._settle("everything is read and committed")
@@ -138,8 +124,7 @@ class Run:
             for process in self._processes.values():
                 process.signal(signal.SIGCONT)
                 process.end()
-            with suppress(KafkaError):
-                self._producer.close(timeout=5)
+            self._publisher.close()
 
     def _break(self, events: list[SimulatedEvent], seconds: float, faults: list[Planned]) -> None:
         """Publish the events evenly over the time, and let the faults come."""
@@ -147,7 +132,7 @@ class Run:
         while sent < len(events) or faults or not self._breaker.healed:
             passed = time.monotonic() - began
             due = len(events) if passed >= seconds else int(len(events) * passed / max(seconds, _TICK_S))
-            self._publish(events[sent:due])
+            self._publisher.publish(events[sent:due])
             sent = max(sent, due)
             while faults and faults[0].at_s <= passed:
                 planned = faults.pop(0)
@@ -155,29 +140,6 @@ class Run:
                 self._say(f"{planned.at_s:6.1f} s  {planned.fault}")
                 self._breaker.do(planned)
             self._tick()
-
-    def _publish(self, events: list[SimulatedEvent]) -> None:
-        for event in events:
-            key = None if event.key is None else event.key.encode()
-            name = full_name(self.settings, event.topic)
-            try:
-                self._sends.append((event, self._producer.send(name, key=key, value=event.encoded())))
-            except KafkaError as error:  # the publisher's own buffer is full, or it has no metadata
-                self._refuse(event, error)
-
-    def _refuse(self, event: SimulatedEvent, error: BaseException) -> None:
-        self._report.send_errors[type(error).__name__] += 1
-        self._refused.append(event)
-
-    def _acknowledged(self) -> bool:
-        """Send again what was refused, as a publisher would; True when nothing is open."""
-        again, self._refused = self._refused, []
-        self._publish(again)
-        for event, send in self._sends:
-            if send.is_done and not send.succeeded():
-                self._refuse(event, send.exception)
-        self._sends = [(event, send) for event, send in self._sends if not send.is_done]
-        return not self._sends and not self._refused
 
     # -- processes --------------------------------------------------------------------------------------------
 
@@ -201,7 +163,7 @@ class Run:
                 continue
             process.again_at = 0.0
             process.start()
-        self._acknowledged()
+        self._publisher.look()
         time.sleep(_TICK_S)
 
     def _until(self, condition: Callable[[], bool], what: str, within_s: float) -> None:
@@ -209,7 +171,7 @@ class Run:
         while not condition():
             if time.monotonic() > deadline:
                 raise BreachwatchError(
-                    f"not within {within_s:g} s: {what}; {len(self._sends)} sends are open, not committed: "
+                    f"not within {within_s:g} s: {what}; {self._publisher.left} events are not sent, not committed: "
                     f"{self._lag()}; logs in {self.settings.data_dir}"
                 )
             self._tick()
@@ -217,7 +179,7 @@ class Run:
     # -- the end ----------------------------------------------------------------------------------------------
 
     def _settle(self, what: str) -> None:
-        self._until(lambda: self._acknowledged() and self._lag() == {}, what, _QUIET_WITHIN_S)
+        self._until(lambda: not self._publisher.left and self._lag() == {}, what, _QUIET_WITHIN_S)
 
     def _lag(self) -> dict[str, int] | None:
         """Messages that no group has committed yet, by partition; None while nobody can say."""
