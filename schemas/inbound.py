@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field, TypeAdapter, ValidationError
 
-from schemas.base import SCHEMA_VERSION, Event
+from schemas import versions
+from schemas.base import Event
 from schemas.custody import CustodyEvent
 from schemas.orders import IdentityCorrected, Order, OrderEnded, OrderServed, OrderStayed, RequirementMet
 from schemas.reports import BreachReport, Retraction, SourceHeartbeat
@@ -106,7 +107,12 @@ def _message(item: Any) -> str:
 
 
 def decode(topic: str, value: bytes | None, max_bytes: int | None = None) -> Event:
-    """The event in a message's value.
+    """The event in a message's value, as `decode_current`."""
+    return decode_current(topic, value, max_bytes)[0]
+
+
+def decode_current(topic: str, value: bytes | None, max_bytes: int | None = None) -> tuple[Event, bytes]:
+    """The event in a message's value, and its JSON in the current schema version: the value itself where it is.
 
     `topic` is the inbound topic's name without prefix. Raises BadMessageError, and nothing else, for anything
     that is not an event that this topic takes.
@@ -138,11 +144,13 @@ def decode(topic: str, value: bytes | None, max_bytes: int | None = None) -> Eve
             BadReason.NOT_AN_OBJECT,
             f"the value is a JSON {_json_kind(body)}; publish one JSON object per message",
         )
-    version = body.get("schemaversion", SCHEMA_VERSION)
-    if version != SCHEMA_VERSION or isinstance(version, bool):
+    if versions.version_of(body) not in versions.readable():
+        known = ", ".join(map(str, versions.readable()))
         raise BadMessageError(
-            BadReason.UNKNOWN_VERSION, f"schemaversion is not one that this pipeline reads ({SCHEMA_VERSION})"
+            BadReason.UNKNOWN_VERSION, f"schemaversion is not one that this pipeline reads ({known})"
         )
+    if versions.is_older(body):
+        body, value = _upcast(body)
     name = body.get("type")
     if not isinstance(name, str) or name not in EVENT_TYPES:
         raise BadMessageError(BadReason.UNKNOWN_TYPE, f"type is missing or unknown; {topic} takes {_takes(topic)}")
@@ -150,9 +158,20 @@ def decode(topic: str, value: bytes | None, max_bytes: int | None = None) -> Eve
     if model not in TOPIC_EVENTS[topic]:
         raise BadMessageError(BadReason.WRONG_TOPIC, f"a {name} does not belong here; {topic} takes {_takes(topic)}")
     try:
-        return _ADAPTERS[name].validate_json(value)
+        return _ADAPTERS[name].validate_json(value), value
     except ValidationError as error:
         raise BadMessageError(BadReason.INVALID_FIELD, _describe(error, model)) from None
+
+
+def _upcast(body: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """An older event in the current version; one that a step cannot read is not valid."""
+    try:
+        current = versions.upcast(body)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise BadMessageError(
+            BadReason.INVALID_FIELD, f"not valid for schemaversion {versions.version_of(body)}"
+        ) from None
+    return current, orjson.dumps(current)
 
 
 def _takes(topic: str) -> str:

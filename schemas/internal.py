@@ -1,13 +1,16 @@
 """What only this pipeline writes: subject events, held events and the headers of dead letters."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import orjson
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from schemas import versions
 from schemas.base import Event, Instant, Model
 from schemas.inbound import AnyEvent
 from schemas.orders import Role
+
+M = TypeVar("M", bound=Model)
 
 
 class Arrival(Model):
@@ -82,6 +85,11 @@ class SubjectEvent(Model):
     routing: Routing
     event: Annotated[AnyEvent | DeadlineDue | MovedEvidence | MovedMatter, Field(discriminator="type")]
 
+    @classmethod
+    def read(cls, value: bytes | str) -> Self:
+        """From the log, also where its event is of an older schema version. Raises pydantic.ValidationError."""
+        return _read(cls, value)
+
 
 def encode_subject_event(subject_id: str, routing: Routing, value: bytes) -> bytes:
     """The wire form of a SubjectEvent around the inbound value, which is carried unchanged."""
@@ -101,6 +109,31 @@ class Held(Arrival):
     """
 
     event: AnyEvent
+
+    @classmethod
+    def read(cls, value: bytes | str) -> Self:
+        """As `SubjectEvent.read`."""
+        return _read(cls, value)
+
+
+def _read(model: type[M], value: bytes | str) -> M:
+    try:
+        return model.model_validate_json(value)
+    except ValidationError:
+        older = _upcast(value)
+        if older is None:
+            raise
+    return model.model_validate_json(older)
+
+
+def _upcast(value: bytes | str) -> bytes | None:
+    """The same message around its event in the current version; None where it is not of an older one."""
+    try:
+        body = orjson.loads(value)
+        event = body["event"]
+        return orjson.dumps(body | {"event": versions.upcast(event)}) if versions.is_older(event) else None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        return None
 
 
 def encode_held(arrival: Arrival, value: bytes) -> bytes:

@@ -22,7 +22,7 @@ import structlog
 from schemas.internal import DeadlineDue, Routing, SubjectEvent
 from streams.broker_clock import BrokerClock
 from streams.core.effects import cause_id
-from streams.core.state import head
+from streams.core.rows import head
 
 log = structlog.get_logger()
 

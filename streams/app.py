@@ -41,9 +41,36 @@ class App(faust.App):
         self.settings = settings
         self.sends = transport.Sends()
         self.pulse = Pulse(settings.session_timeout_s)
+        self.watchdog = Watchdog(self.pulse, settings.stall_timeout_s, self.handed_out)
+        self.recovered = asyncio.Event()
         self.committed: dict[tuple[str, int], int] = {}
         self.partition_count = {spec.name: spec.partitions for spec in topic_specs(settings)}
         super().__init__(name, **options)
+
+    async def on_start(self) -> None:
+        """Before anything is joined or recovered; what is started as a user's service comes after the recovery."""
+        await super().on_start()
+        await self.watchdog.start()
+        self.add_future(self._must_recover())
+        self.add_future(self._watch_the_watchdog())
+
+    async def on_stop(self) -> None:
+        await self.watchdog.stop()
+        await super().on_stop()
+
+    async def _must_recover(self) -> None:
+        """Recovery can hang on a compacted changelog (fs#176): another start is better than waiting on."""
+        limit_s = self.settings.recovery_timeout_s
+        try:
+            await asyncio.wait_for(self.recovered.wait(), limit_s)
+        except TimeoutError:
+            await self.fault(RuntimeError(f"tables not recovered within {limit_s:g} s"))
+
+    async def _watch_the_watchdog(self) -> None:
+        assert self.watchdog.task is not None
+        await asyncio.wait([self.watchdog.task])
+        if not self.should_stop:
+            await self.fault(self.watchdog.task.exception() or RuntimeError("the watchdog ended"))
 
     def _new_transport(self) -> Any:
         return transport.Transport(self.conf.broker_consumer, self)
@@ -165,28 +192,23 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     redrive = Redrive(app, cluster, index)
     alarm_clock = AlarmClock(app, alarms)
 
-    watchdog = Watchdog(app.pulse, settings.stall_timeout_s, app.handed_out)
-
-    recovered = asyncio.Event()
-
     def serving() -> str | None:
-        recovering = not recovered.is_set() or app.rebalancing or app.tables.recovery.in_recovery
+        recovering = not app.recovered.is_set() or app.rebalancing or app.tables.recovery.in_recovery
         return "tables are being recovered" if recovering else None
 
-    health.alive["event loop"] = watchdog.alive
-    health.ready |= {"tables": serving, "index": index.stale, "progress": watchdog.committing}
+    health.alive["event loop"] = app.watchdog.alive
+    health.ready |= {"tables": serving, "index": index.stale, "progress": app.watchdog.committing}
 
     @subjects.on_recover
     async def _take_alarms_over(*_: Any) -> None:
         alarm_clock.load(subjects)
-        recovered.set()
+        app.recovered.set()
 
     @app.service
     class IndexService(Service):
         """The identifier index and the re-drive live as long as the worker."""
 
         async def on_start(self) -> None:
-            await watchdog.start()
             await index.start()
             await redrive.start()
             await alarm_clock.start()
@@ -195,22 +217,11 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
             await alarm_clock.stop()
             await redrive.stop()
             await index.stop()
-            await watchdog.stop()
-
-        @Service.task
-        async def _must_recover(self) -> None:
-            """Recovery can hang on a compacted changelog (fs#176): another start is better than waiting on."""
-            try:
-                await asyncio.wait_for(recovered.wait(), settings.recovery_timeout_s)
-            except TimeoutError:
-                await app.fault(RuntimeError(f"tables not recovered within {settings.recovery_timeout_s:g} s"))
 
         @Service.task
         async def _watch(self) -> None:
             """A reader that has died must not leave a worker that only looks alive."""
-            readers = [
-                task for task in (index.task, redrive.task, alarm_clock.task, watchdog.task) if task is not None
-            ]
+            readers = [task for task in (index.task, redrive.task, alarm_clock.task) if task is not None]
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
             if not self.should_stop:
                 await app.fault(done.pop().exception() or RuntimeError("a reader ended"))

@@ -12,7 +12,7 @@ import faust
 import structlog
 from faust.stores import rocksdb
 
-from streams.core.state import head
+from streams.core.rows import head
 
 log = structlog.get_logger()
 

@@ -51,7 +51,7 @@ class HeldEvents:
 
     def put(self, key: bytes, partition: int, value: bytes) -> None:
         self.discard(key)
-        names = names_of(Held.model_validate_json(value))
+        names = names_of(Held.read(value))
         self._events[key] = (partition, value, names)
         for name in names:
             waiting = self._by_name[name]
@@ -71,7 +71,7 @@ class HeldEvents:
 
     def get(self, key: bytes) -> tuple[int, Held] | None:
         found = self._events.get(key)
-        return None if found is None else (found[0], Held.model_validate_json(found[1]))
+        return None if found is None else (found[0], Held.read(found[1]))
 
     def all(self) -> list[bytes]:
         return list(self._events)

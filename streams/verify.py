@@ -20,6 +20,7 @@ from streams.core.identity import identifiers
 from streams.core.policy import load_policy
 from streams.core.records import Records
 from streams.core.reread import Reread
+from streams.core.rows import NewerRowError, load
 from streams.core.state import FINAL, SubjectState
 from streams.kafka.admin import cluster_of
 from streams.kafka.reading import read_all
@@ -87,13 +88,15 @@ def _partition(
     states: dict[str, SubjectState] = {}
     for key, row in rows.items():
         try:
-            states[key.decode()] = SubjectState.model_validate_json(row)
+            states[key.decode()] = load(row, key.decode())
         except ValidationError as error:
             found.wrong.append(f"{key.decode()}: the row cannot be read: {error.error_count()} fields are wrong")
+        except NewerRowError as error:
+            found.wrong.append(f"{key.decode()}: {error}")
     reread = Reread(load_policy(settings.policy_file))
     for record in read("subject-events", number):
         try:
-            incoming = SubjectEvent.model_validate_json(record.value or b"")
+            incoming = SubjectEvent.read(record.value or b"")
         except ValidationError:
             continue  # a dead letter
         state = states.get(incoming.subject_id)
@@ -154,7 +157,7 @@ def _missing(state: SubjectState, records: Records) -> list[str]:
 def _otherwise(state: SubjectState, records: Table, reread: Reread) -> list[str]:
     """In what a row, and what lies beside it, is not as its log makes it; what waits for a commit is passed over."""
     subject = state.subject_id
-    again = SubjectState.model_validate_json(reread.rows[subject])
+    again = load(reread.rows[subject], subject)
     here, there = (row.model_dump(exclude={"outbox"}) for row in (state, again))
     wrong = [f"{subject}: {name} is not as its log makes it" for name in here if here[name] != there[name]]
     beside = {key: value for key, value in records.items() if b"|x|" not in key}

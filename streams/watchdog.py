@@ -46,6 +46,10 @@ class Pulse:
         self._limit_s, self._end, self._now = limit_s, end, now
         self._last = now()
 
+    def begin(self) -> None:
+        """The loop has begun to run. What it took until now is no gap: nothing has been believed yet."""
+        self._last = self._now()
+
     def gap(self) -> float:
         """Seconds since the loop last ran; read by other threads too."""
         return self._now() - self._last
@@ -115,7 +119,7 @@ class Watchdog:
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self.pulse.beat()
+        self.pulse.begin()
         self._thread.start()
         self.task = asyncio.create_task(self._run(), name="watchdog")
 

@@ -34,7 +34,8 @@ from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
-from streams.core.state import ROW_LIMIT_BYTES, BreachFact, SubjectState, TaskRow, dump
+from streams.core.rows import dump, load
+from streams.core.state import ROW_LIMIT_BYTES, BreachFact, SubjectState, TaskRow
 from streams.core.transitions import LIVE
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
@@ -332,9 +333,7 @@ class Subject:
     @property
     def state(self) -> SubjectState:
         """The row, as assess would read it."""
-        if self.row is None:
-            return SubjectState(subject_id=self.subject_id, exercise=self.exercise)
-        return SubjectState.model_validate_json(self.row)
+        return load(self.row, self.subject_id)
 
     @property
     def records(self) -> Records:

@@ -17,8 +17,7 @@ from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.records import Records
-from streams.core.resolve import EXERCISE
-from streams.core.state import SubjectState, dump
+from streams.core.rows import dump, load
 from streams.dead_letters import Origin
 
 log = structlog.get_logger()
@@ -33,13 +32,6 @@ def identifier_key(record: IdentifierRecord) -> bytes:
         .hexdigest()
         .encode()
     )
-
-
-def load(raw: bytes | None, subject_id: str) -> SubjectState:
-    """The row as it was written, or a new one."""
-    if raw is None:
-        return SubjectState(subject_id=subject_id, exercise=subject_id.startswith(EXERCISE))
-    return SubjectState.model_validate_json(raw)
 
 
 def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: Alarms) -> None:
@@ -75,7 +67,7 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
         alarms.heard(message.timestamp)
         origin = Origin("subject-events", message.partition, message.offset, appended_at)
         try:
-            incoming = SubjectEvent.model_validate_json(message.value or b"")
+            incoming = SubjectEvent.read(message.value or b"")
         except ValidationError:
             # Only we write this topic; whatever else gets here is kept and shown, not guessed at.
             error = BadMessageError(BadReason.INVALID_FIELD, "not a subject event; only ingest writes this topic")

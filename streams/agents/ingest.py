@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from schemas.base import Event
-from schemas.inbound import BadMessageError, BadReason, decode
+from schemas.inbound import BadMessageError, BadReason, decode_current
 from schemas.internal import Arrival, encode_held, encode_subject_event
 from schemas.reports import BreachReport, SourceHeartbeat
 from streams import dead_letters, metrics
@@ -46,7 +46,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
         if raised is not None:
             await alerts.send(key=raised.alert_id.encode(), value=raised.model_dump_json().encode())
 
-    async def forward(origin: Origin, value: bytes, event: Event, traceparent: str | None) -> str:
+    async def forward(origin: Origin, value: bytes, current: bytes, event: Event, traceparent: str | None) -> str:
         if isinstance(event, SourceHeartbeat):
             return "heartbeat"
         if direct_subject(event) is None:
@@ -62,10 +62,10 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
         targets = resolve(event, index.index)
         for target in targets:
             subject, routing = target.subject_id, target.routing(arrival)
-            await subject_events.send(key=subject.encode(), value=encode_subject_event(subject, routing, value))
+            await subject_events.send(key=subject.encode(), value=encode_subject_event(subject, routing, current))
         if targets:
             return "resolved"
-        await unresolved.send(key=cause_id("held", event.event_id).encode(), value=encode_held(arrival, value))
+        await unresolved.send(key=cause_id("held", event.event_id).encode(), value=encode_held(arrival, current))
         if isinstance(event, BreachReport):
             detail = "the report is held and goes on when its order or identifier arrives"
             await alert(origin, BadMessageError(BadReason.UNKNOWN_SUBJECT, detail), exercise=event.exercise)
@@ -79,12 +79,12 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
             )
             try:
                 try:
-                    event = decode(name, message.value, app.settings.max_message_bytes)
+                    event, current = decode_current(name, message.value, app.settings.max_message_bytes)
                 except BadMessageError as error:
                     await dead_letter(origin, message, error)
                     outcome = "dead_letter"
                 else:
-                    outcome = await forward(origin, message.value, event, trace_of(message.headers))
+                    outcome = await forward(origin, message.value, current, event, trace_of(message.headers))
                 metrics.EVENTS_IN.labels(name, outcome).inc()
             except Exception as fault:
                 # Not the data's fault: skipping it would lose it, so the worker ends without a commit.

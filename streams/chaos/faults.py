@@ -110,8 +110,7 @@ class Breaker:
                 self._scribble(self._store(name))
             case Fault.STALE_STORE:
                 worker.end()
-                old = self._store(name).with_suffix(".old")
-                shutil.rmtree(old, ignore_errors=True)
+                old = self._store(name).with_suffix(f".old-{next(self._numbers)}")
                 if self._store(name).exists():
                     shutil.copytree(self._store(name), old)
                     self._later(planned.lasts_s, lambda: self._put_back(name, old))

@@ -77,7 +77,7 @@ def read_once(outcome: Outcome, policy_file: Path | None) -> tuple[dict[str, Ale
     tasks: dict[str, ArrestTask] = {}
     for record in sorted(outcome.records["subject-events"], key=lambda record: (record.partition, record.offset)):
         now = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC)
-        effects = reread.feed(SubjectEvent.model_validate_json(record.value), now, record.offset)
+        effects = reread.feed(SubjectEvent.read(record.value), now, record.offset)
         for alert in effects.alerts:
             alerts.setdefault(alert.alert_id, alert)
         tasks |= {task.task_id: task for task in effects.tasks}

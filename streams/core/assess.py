@@ -142,7 +142,7 @@ def _again(draft: Draft, entry: OutboxEntry) -> Effects:
             if row.safeguarding_id in entry.safeguarding
         ],
         answers=list(entry.answers),
-        forwards=[SubjectEvent.model_validate_json(raw) for raw in entry.forwards],
+        forwards=[SubjectEvent.read(raw) for raw in entry.forwards],
     )
 
 

@@ -14,8 +14,9 @@ from streams.core.effects import cause_id
 from streams.core.index import IdentifierIndex
 from streams.core.policy import Policy
 from streams.core.records import Records
-from streams.core.resolve import EXERCISE, Target, resolve
-from streams.core.state import SubjectState, dump
+from streams.core.resolve import Target, resolve
+from streams.core.rows import dump, load
+from streams.core.state import SubjectState
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -118,10 +119,7 @@ class Rehearsal:
             self._decide(forward, now)
 
     def state(self, subject_id: str) -> SubjectState:
-        row = self.rows.get(subject_id)
-        if row is None:
-            return SubjectState(subject_id=subject_id, exercise=subject_id.startswith(EXERCISE))
-        return SubjectState.model_validate_json(row)
+        return load(self.rows.get(subject_id), subject_id)
 
 
 def arrival(event: Event) -> datetime:

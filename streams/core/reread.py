@@ -8,8 +8,7 @@ from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.records import Records
-from streams.core.resolve import EXERCISE
-from streams.core.state import SubjectState, dump
+from streams.core.rows import dump, load
 
 
 class Reread:
@@ -26,11 +25,7 @@ class Reread:
     def feed(self, incoming: SubjectEvent, appended_at: datetime, offset: int) -> Effects:
         """What this event brings about, once all before it are committed."""
         subject = incoming.subject_id
-        row = self.rows.get(subject)
-        if row is None:
-            state = SubjectState(subject_id=subject, exercise=subject.startswith(EXERCISE))
-        else:
-            state = SubjectState.model_validate_json(row)
+        state = load(self.rows.get(subject), subject)
         records = Records(subject, self.records.setdefault(subject, {}), set(state.hours))
         effects = decide(state, records, incoming, self._policy, appended_at, offset, offset)
         self.rows[subject] = dump(state)

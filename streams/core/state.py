@@ -2,16 +2,12 @@
 
 It is read and written whole, as JSON, and stays under ROW_LIMIT_BYTES. What makes it small: orders as
 references (their text is in the records), breaches as facts bounded in number, an outbox that is emptied as
-commits go by. A row that is too long all the same gives things up in the order of `fit`.
+commits go by. A row that is too long all the same gives things up (`streams.core.rows`).
 """
 
 import hashlib
-import re
-from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 
 from schemas.base import Model, Position
@@ -286,6 +282,8 @@ class SubjectState(_Part):
     """The newest append time applied: decisions use this, never a clock of their own."""
     applied: int = -1
     """The newest offset in `subject-events` applied."""
+    version: int = 1
+    """Of the row's own schema, see `streams.core.rows`."""
     # The fields above stand first in the row as it is written: `head` reads these alone.
     orders: dict[str, OrderRef] = {}
     hours: list[int] = []
@@ -328,7 +326,7 @@ def short_id(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:10]
 
 
-def _drop(state: SubjectState, fact: BreachFact) -> None:
+def drop(state: SubjectState, fact: BreachFact) -> None:
     state.breaches.remove(fact)
     state.dropped = [*state.dropped, short_id(fact.breach_id)][-MAX_DROPPED:]
 
@@ -341,9 +339,9 @@ def trim(state: SubjectState, now: datetime) -> set[str]:
         state.tasks.remove(task)
         gone.add(task.task_id)
     for fact in [fact for fact in state.breaches if fact.task_id in gone]:
-        _drop(state, fact)
+        drop(state, fact)
     while len(state.breaches) > MAX_BREACHES:
-        _drop(state, _least_needed(state))
+        drop(state, least_needed(state))
     while len(state.safeguarding) > MAX_SAFEGUARDING:
         state.safeguarding.remove(
             next((row for row in state.safeguarding if row.state is SafeguardingState.CLOSED), state.safeguarding[0])
@@ -363,99 +361,12 @@ def _task_to_drop(state: SubjectState) -> TaskRow | None:
     return None
 
 
-def _ended(state: SubjectState) -> list[TaskRow]:
+def ended_tasks(state: SubjectState) -> list[TaskRow]:
     return [task for task in state.tasks if task.state in FINAL or task.state is TaskState.ARRESTED]
 
 
-def _least_needed(state: SubjectState) -> BreachFact:
+def least_needed(state: SubjectState) -> BreachFact:
     """The oldest breach of an ended task, else the oldest of all."""
-    over = {task.task_id for task in _ended(state)}
+    over = {task.task_id for task in ended_tasks(state)}
     ended = [fact for fact in state.breaches if fact.task_id in over]
     return min(ended or state.breaches, key=lambda fact: (fact.began_at, fact.breach_id))
-
-
-class Head(NamedTuple):
-    """What recovery and alarms need of a row; times in seconds since 1970."""
-
-    wake_at: float | None
-    now: float
-    applied: int
-
-
-_HEAD = re.compile(
-    rb'\{"subject_id":"(?:[^"\\]|\\.)*",(?:"exercise":true,)?"revision":\d+,'
-    rb'(?:"wake_at":"(?P<wake_at>[^"]+)",)?"now":"(?P<now>[^"]+)","applied":(?P<applied>\d+)[,}]'
-)
-
-
-def head(row: bytes) -> Head:
-    """Of a row as it is stored: by its first bytes: 2 us, where all of a row of 19 KB takes 30."""
-    found = _HEAD.match(row)
-    fields = orjson.loads(row) if found is None else {k: v.decode() for k, v in found.groupdict().items() if v}
-    wake_at, now = (
-        None if fields.get(name) is None else datetime.fromisoformat(fields[name]).timestamp()
-        for name in ("wake_at", "now")
-    )
-    return Head(wake_at, now or 0.0, int(fields.get("applied", -1)))
-
-
-def dump(state: SubjectState) -> bytes:
-    """The row as it is written: fitted to its bound where it is too long."""
-    row = state.model_dump_json(exclude_defaults=True).encode()
-    if len(row) > ROW_LIMIT_BYTES:
-        row = fit(state)
-    assert len(row) <= ROW_LIMIT_BYTES, f"a row of {len(row)} bytes outgrew its bound"
-    return row
-
-
-def fit(state: SubjectState) -> bytes:
-    """Give up what is needed least until the row fits: one thing after the other, as `_givings_up` lists them.
-
-    Never a live task nor an order, nor its newest breach; all that goes is in the log.
-    """
-    row = b""
-    for _ in _givings_up(state):
-        row = state.model_dump_json(exclude_defaults=True).encode()
-        if len(row) <= ROW_LIMIT_BYTES:
-            break
-    return row
-
-
-def _givings_up(state: SubjectState) -> Iterator[None]:
-    ended = _ended(state)
-    for task in ended:  # the history of ended tasks but its last entry
-        task.history = task.history[-1:]
-    yield
-    over = {task.task_id for task in ended}
-    while any(fact.task_id in over for fact in state.breaches):  # breaches of ended tasks, oldest first
-        _drop(state, _least_needed(state))
-        yield
-    for task in [task for task in ended if task is not state.tasks[-1]]:  # ended tasks but the newest task
-        state.tasks.remove(task)
-        yield
-    for row in state.safeguarding[:-1]:  # the safeguarding task before the newest: its history but the last entry
-        row.history = row.history[-1:]
-    state.held_back.clear()  # the log has the first alert of each; what was held back of this hour is not listed
-    yield
-    state.quiet.clear()  # counters of repeated negatives: one more entry in the hour
-    yield
-    for task in state.tasks:  # the live task's history but its first and its newest entries
-        task.history = [*task.history[:1], *task.history[1:][-5:]]
-    for row in state.safeguarding:
-        row.history = [*row.history[:1], *row.history[1:][-3:]]
-    yield
-    while len(state.known) > 20:  # ids of old events: a repeat has the same effect ids
-        del state.known[next(iter(state.known))]
-        yield
-    for fixes in state.partners.values():  # protected persons' older positions
-        del fixes[:-10]
-    yield
-    in_zones = {key.rsplit("|", 1)[1] for key in state.tracks}
-    for track in sorted(state.devices.keys() - in_zones, key=lambda t: str(state.devices[t].newest))[:-5]:
-        del state.devices[track]  # devices outside every zone, the longest silent first
-        yield
-    while len(state.breaches) > 1:  # the live task's older breaches; its count goes on
-        _drop(state, _least_needed(state))
-        yield
-    state.partners.clear()
-    yield

@@ -97,7 +97,7 @@ def test_behaviour_42_what_comes_before_its_order_is_known_waits_and_is_judged(e
 def test_behaviour_42_held_events_wait_by_every_name_until_they_are_driven_on() -> None:
     held = HeldEvents()
     event = read(m(1), vrm="BDI5 DL0").model_dump(mode="json", exclude_none=True)
-    value = Held.model_validate_json(
+    value = Held.read(
         orjson.dumps(
             {"topic": "sightings", "partition": 0, "offset": 1, "appended_at": event["time"], "sha256": "0" * 64}
             | {"event": event}

@@ -12,7 +12,7 @@ from test_broker_clock import Hands
 from schemas.internal import SubjectEvent
 from streams.alarms import RETRY_S, Alarms, WakeUp, wake_up
 from streams.broker_clock import BrokerClock
-from streams.core.state import dump, head
+from streams.core.rows import dump, head
 
 START = 1_000_000.0
 """The row's time, and the broker's, when a test begins."""
@@ -149,7 +149,7 @@ def test_a_row_whose_fields_stand_in_another_order_is_read_whole() -> None:
 def test_a_wake_up_says_how_far_the_row_has_come() -> None:
     raw = wake_up(b"S1", START, START + 9)
     assert orjson.loads(raw)["event"]["type"] == "deadline_due"
-    event = SubjectEvent.model_validate_json(raw).event
+    event = SubjectEvent.read(raw).event
     assert (event.time, event.recordedtime) == (
         datetime.fromtimestamp(START, tz=UTC),
         datetime.fromtimestamp(START + 9, tz=UTC),

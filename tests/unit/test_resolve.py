@@ -193,7 +193,7 @@ def test_an_event_that_was_held_goes_on_as_it_arrived() -> None:
         sha256="0" * 64,
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
     )
-    held = Held.model_validate_json(encode_held(arrival, fix(NOW).model_dump_json(exclude_none=True).encode()))
+    held = Held.read(encode_held(arrival, fix(NOW).model_dump_json(exclude_none=True).encode()))
     target = Target("S1", Role.PROTECTED_PERSON, "tag", "P1")
     assert target.routing(held) == target.routing(arrival)
     assert target.routing(held).traceparent == arrival.traceparent

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from builders import NOW, Subject, after, fix, order
 
-from streams.core.state import dump
+from streams.core.rows import dump
 from streams.tables import is_damage, newest, stamp
 
 
