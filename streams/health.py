@@ -31,7 +31,8 @@ class Health:
         if path == "/healthz":
             return _wrong(self.alive)
         if path == "/readyz":
-            return _wrong(self.alive | self.ready)
+            # Served from the first moment: with nothing to ask yet, nothing is ready.
+            return _wrong(self.alive | self.ready) if self.ready else {"start": "the process is starting"}
         return None
 
 

@@ -78,7 +78,6 @@ class Breaker:
         self._numbers = itertools.count()
         self._heals: list[tuple[float, int, Callable[[], None]]] = []
         """When, a number that keeps equal times in order, and what."""
-        self.wrong: list[str] = []
 
     @property
     def healed(self) -> bool:
@@ -149,8 +148,6 @@ class Breaker:
         if process.running:  # it is still leaving
             self._later(1.0, lambda: self._come_back(name))
             return
-        if process.exit_code not in (0, -signal.SIGKILL):  # another fault may have met it on its way out
-            self.wrong.append(f"{name} was told to leave and ended with {process.exit_code}")
         process.start()
 
     def _put_back(self, name: str, old: Path) -> None:

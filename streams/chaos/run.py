@@ -118,7 +118,7 @@ class Run:
                 if process.running:
                     process.leave()
             self._until(lambda: not any(p.running for p in self._processes.values()), "all leave", _LEAVES_WITHIN_S)
-            self._report.wrong += [*self._breaker.wrong, *self._disagreements()]
+            self._report.wrong += self._disagreements()
             return self._outcome()
         finally:
             for process in self._processes.values():
@@ -153,7 +153,10 @@ class Run:
                     self._report.wrong.append(f"{name} did not leave within {_LEAVES_WITHIN_S:g} s of SIGTERM")
                     process.end()
                 continue
-            if not process.wanted or now < process.again_at:
+            if not process.wanted:
+                self._left(process)
+                continue
+            if now < process.again_at:
                 continue
             code = process.exit_code
             if code not in (None, -signal.SIGKILL) and process.again_at == 0.0:
@@ -165,6 +168,14 @@ class Run:
             process.start()
         self._publisher.look()
         time.sleep(_TICK_S)
+
+    def _left(self, process: Kept) -> None:
+        """It has been told to leave, and has ended: in order, or before it could listen, or by another fault."""
+        code = process.exit_code
+        if process.leaving_since is not None and code not in (None, 0, -signal.SIGTERM, -signal.SIGKILL):
+            assert code is not None
+            self._report.ended_by_themselves[code] += 1
+        process.leaving_since = None
 
     def _until(self, condition: Callable[[], bool], what: str, within_s: float) -> None:
         deadline = time.monotonic() + within_s
@@ -210,9 +221,15 @@ class Run:
 
     def _outcome(self) -> Outcome:
         outcome = Outcome()
+        cluster, events = cluster_of(self.settings), full_name(self.settings, "subject-events")
+        with connect(cluster) as client:
+            left = uncommitted(client, f"{self.settings.topic_prefix}breachwatch", until := ends(client, [events]))
+        # A wake-up that was sent on leaving has had no effect yet.
+        done = {tp.partition: end - left.get(tp, 0) for tp, end in until.items()}
         for name in READ_TOPICS:
-            for record in read_all(cluster_of(self.settings), full_name(self.settings, name)):
-                outcome.add(name, record)
+            for record in read_all(cluster, full_name(self.settings, name)):
+                if name != "subject-events" or record.offset < done[record.partition]:
+                    outcome.add(name, record)
         return outcome
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_broker_clock import Hands
 
 from schemas.internal import SubjectEvent
-from streams.alarms import RETRY_S, Alarms, WakeUp, wake_up
+from streams.alarms import MAX_UNDER_WAY, RETRY_S, Alarms, WakeUp, wake_up
 from streams.broker_clock import BrokerClock
 from streams.core.rows import dump, head
 
@@ -55,6 +55,22 @@ def test_the_newest_setting_counts(alarms: Alarms, hands: Hands) -> None:
     hands.at += 89
     assert popped(alarms) == []
     hands.at += 1
+    assert popped(alarms) == [b"S1"]
+
+
+def test_of_very_many_that_are_due_some_wait_until_others_are_done(alarms: Alarms, hands: Hands) -> None:
+    for number in range(3 * MAX_UNDER_WAY):
+        alarms.set(b"S%d" % number, START + 10 + number, START)
+    hands.at += 10_000
+    first = popped(alarms)
+    assert first == [b"S%d" % number for number in range(MAX_UNDER_WAY)]
+    assert popped(alarms) == []
+    for subject in first[:7]:
+        alarms.set(subject, None, START)
+    assert popped(alarms) == [b"S%d" % number for number in range(MAX_UNDER_WAY, MAX_UNDER_WAY + 7)]
+    alarms.clear()
+    alarms.set(b"S1", START + 10, START)
+    hands.at += 10_000
     assert popped(alarms) == [b"S1"]
 
 

@@ -21,6 +21,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 def test_it_is_alive_but_not_ready_until_it_can_work() -> None:
     health, port = Health(), free_ports(1)[0]
+    assert health.asked("/readyz") == {"start": "the process is starting"}
     why: dict[str, str | None] = {"loop": None, "tables": "tables are being recovered"}
     health.alive["loop"] = lambda: why["loop"]
     health.ready["tables"] = lambda: why["tables"]
