@@ -5,6 +5,11 @@ from prometheus_client import Counter, Gauge, Histogram
 EVENTS_IN = Counter(
     "breachwatch_events_in_total", "Messages read, by inbound topic and outcome", ["topic", "outcome"]
 )
+UNREADABLE = Counter(
+    "breachwatch_unreadable_total",
+    "Messages of our own topics that could not be read, and were passed over",
+    ["topic"],
+)
 DEAD_LETTERS = Counter("breachwatch_dead_letters_total", "Messages dead-lettered", ["topic", "reason"])
 READS = Counter("breachwatch_gate_reads_total", "Plate reads seen by the gate, by outcome", ["outcome"])
 EFFECTS = Counter("breachwatch_effects_total", "Messages sent by assess, by kind", ["kind"])

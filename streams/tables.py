@@ -12,6 +12,7 @@ import faust
 import structlog
 from faust.stores import rocksdb
 
+from streams import metrics
 from streams.core.rows import head
 
 log = structlog.get_logger()
@@ -34,11 +35,18 @@ def newest(events: Iterable[Any], stored: Callable[[bytes], bytes | None]) -> It
         if row is None:
             yield event
             continue
+        try:
+            mine = stamp(row)
+        except (ValueError, TypeError, AttributeError):
+            # Only workers write a changelog. The row before it stays, and the worker does not end over it for ever.
+            metrics.UNREADABLE.labels("breachwatch-subjects-changelog").inc()
+            log.error("row_unreadable", partition=event.message.partition, offset=event.message.offset)
+            continue
         if key not in known:
             before = stored(key)
             known[key] = (0.0, -1) if before is None else stamp(before)
-        if stamp(row) >= known[key]:
-            known[key] = stamp(row)
+        if mine >= known[key]:
+            known[key] = mine
             yield event
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from pydantic import ValidationError
 
 from schemas.internal import Held, SubjectEvent
 from schemas.orders import IdentifierKind, IdentifierRecord
@@ -130,9 +131,14 @@ class Redrive:
                 for message in messages:
                     if message.value is None:
                         self._events.discard(message.key)
-                    else:
+                        continue
+                    try:
                         self._events.put(message.key, message.partition, message.value)
-                        self._due.put_nowait(message.key)
+                    except ValidationError:  # only workers write this topic; what they have not written holds nobody
+                        metrics.UNREADABLE.labels("unresolved").inc()
+                        log.error("held_event_unreadable", partition=message.partition, offset=message.offset)
+                        continue
+                    self._due.put_nowait(message.key)
             self._on_assignment()
             metrics.HELD.set(len(self._events))
 

@@ -188,7 +188,11 @@ def _outputs(read: Callable[..., Iterable[Any]], found: Verified, standing: _Sta
         newest, _ = _newest(read(name))
         shown: set[str] = set()
         for raw in newest.values():
-            task: Any = model.model_validate_json(raw)
+            try:
+                task: Any = model.model_validate_json(raw)
+            except ValidationError:
+                found.wrong.append(f"{name}: a task there cannot be read")
+                continue
             task_id = getattr(task, key)
             found.tasks += 1
             shown.add(task_id)

@@ -59,7 +59,7 @@ class WorldConfig(BaseModel):
 
     end: AwareDatetime
     seed: int = 1
-    hours: float = Field(default=24.0, ge=1.5, le=120, description="hours of world time, up to `end`")
+    hours: float = Field(default=24.0, ge=1.5, le=960, description="hours of world time, up to `end`")
     orders: int = Field(default=100, ge=1)
     subjects: int | None = Field(default=None, ge=1, description="None: eight for ten orders")
     plates_per_subject: int = Field(default=2, ge=0, le=5, description="most; only the first is driven")
