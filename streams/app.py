@@ -192,8 +192,12 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     redrive = Redrive(app, cluster, index)
     alarm_clock = AlarmClock(app, alarms)
 
+    started = asyncio.Event()
+
     def serving() -> str | None:
         recovering = not app.recovered.is_set() or app.rebalancing or app.tables.recovery.in_recovery
+        if not recovering and not started.is_set():
+            return "alarms and held events are being read"
         return "tables are being recovered" if recovering else None
 
     health.alive["event loop"] = app.watchdog.alive
@@ -212,6 +216,7 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
             await index.start()
             await redrive.start()
             await alarm_clock.start()
+            started.set()
 
         async def on_stop(self) -> None:
             await alarm_clock.stop()

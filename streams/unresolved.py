@@ -92,6 +92,7 @@ class Redrive:
         self._due: asyncio.Queue[bytes] = asyncio.Queue()
         self._consumer: AIOKafkaConsumer | None = None
         self._owned: set[int] = set()
+        self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         self._consumer = AIOKafkaConsumer(
@@ -109,9 +110,10 @@ class Redrive:
         self.task = asyncio.create_task(self._run(), name="redrive")
 
     async def stop(self) -> None:
-        self.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await self.task
+        if self.task is not None:
+            self.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self.task
         if self._consumer is not None:
             await self._consumer.stop()
 

@@ -70,6 +70,11 @@ def expected_facts(world: SimulatedWorld) -> set[Fact]:
     }
 
 
+def true_dead_letters(world: SimulatedWorld) -> set[tuple[str, str, bytes]]:
+    """Topic, reason and bytes of what a world holds that is no event."""
+    return {(event.topic, str(reason), event.encoded() or b"") for event, reason in world.bad}
+
+
 def read_once(outcome: Outcome, policy_file: Path | None) -> tuple[dict[str, Alert], dict[str, ArrestTask]]:
     """The alerts and tasks that `subject-events` brings about when the core alone reads it once, in order."""
     reread = Reread(load_policy(policy_file))
@@ -148,7 +153,6 @@ def _few(found: set[object]) -> str:
 def against_the_truth(mine: Came, world: SimulatedWorld) -> list[str]:
     """In what a run differs from what the world's own truth says."""
     facts = expected_facts(world)
-    letters = {(event.topic, str(reason), event.encoded() or b"") for event, reason in world.bad}
     counted = Counter(breach.subject_id for breach in world.truth.breaches)
-    wanted = mine._replace(facts=facts, alerted=facts, counted=dict(counted), dead_letters=letters)
+    wanted = mine._replace(facts=facts, alerted=facts, counted=dict(counted), dead_letters=true_dead_letters(world))
     return against(mine, wanted, "the truth")

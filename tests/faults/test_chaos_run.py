@@ -1,16 +1,26 @@
 """A world goes through three brokers while things break, and comes out as if nothing had broken."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from streams.chaos.faults import Brokers, brokers
-from streams.chaos.judge import Came, against_the_truth, came
+from streams.chaos.judge import (
+    Came,
+    against_its_log,
+    against_the_truth,
+    as_open,
+    came,
+    expected_facts,
+    true_dead_letters,
+)
 from streams.chaos.run import Report, Run, judged, make_world
 from streams.chaos.schedule import Fault, Planned, schedule
-from streams.simulator import SimulatedWorld
+from streams.simulator import Noise, SimulatedWorld, WorldConfig, simulate
 
 SEED = 5
 SECONDS = 55.0
@@ -36,6 +46,36 @@ def calm(three: Brokers, world: SimulatedWorld, tmp_path_factory: pytest.TempPat
 
 def test_undisturbed_it_finds_the_truth(calm: Came, world: SimulatedWorld) -> None:
     assert against_the_truth(calm, world) == []
+
+
+def test_a_month_that_waited_is_judged_as_far_as_evidence_is_kept(three: Brokers, tmp_path: Path) -> None:
+    """The pipeline starts when a month of events lies in the topics: what is older than the horizon of a week is said
+    to be, what is younger is judged, and nothing is left out."""
+    noise = Noise.level("low").model_copy(update={"bad_messages": 20})
+    month = WorldConfig(
+        end=datetime.now(UTC),
+        hours=24 * 30,
+        orders=10,
+        visits=8.0,
+        rest_interval_s=4 * 3600,
+        reads_per_second=0,
+        noise=noise,
+    )
+    world = simulate(month)
+    run = Run(three, "month-", tmp_path, Report(SEED), print)
+    outcome = run.play(world, 0.0, [])
+    found, kept = came(outcome), month.end - timedelta(days=6, hours=20)
+    wanted = {fact for fact in expected_facts(world) if fact.began > kept}
+    assert {fact for fact in as_open(found.facts, wanted) if fact.began > kept} == wanted
+    assert len(wanted) >= 10
+    assert against_its_log(outcome, run.settings.policy_file) == []
+    assert found.dead_letters == true_dead_letters(world)
+    decided = {entry.event_id for entry in outcome.audits()}
+    assert {event for event in found.read if event.startswith("calls/")} <= decided
+    kinds = Counter(entry.decision for entry in outcome.audits())
+    old = [alert for alert in outcome.alerts() if alert.kind == "old_breach"]
+    assert kinds["beyond_horizon"] > 0
+    assert old, "what an old event shows is told, for a person to look at"
 
 
 def test_broken_again_and_again_it_finds_the_same(
