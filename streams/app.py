@@ -7,6 +7,7 @@ from typing import Any
 
 import faust
 import structlog
+from faust.exceptions import ConsistencyError
 from faust.types.auth import CredentialsT
 from mode import Service
 
@@ -115,9 +116,10 @@ class App(faust.App):
         return {tp: Progress(done, done + (tp in open_ones)) for tp, done in found.items()}
 
     def _crash(self, reason: BaseException) -> None:
-        """Every crash comes by here. A damaged local store would end the next life in the same way: it goes."""
-        if is_damage(reason):
-            log.error("local_store_damaged", error=str(reason), what="deleted; built anew from the changelogs")
+        """Every crash comes by here. A local store that is damaged, or ahead of its changelog because the topics
+        were restored from a back-up, would end the next life in the same way: it goes."""
+        if is_damage(reason) or isinstance(reason, ConsistencyError):
+            log.error("local_store_unusable", error=str(reason), what="deleted; built anew from the changelogs")
             shutil.rmtree(self.conf.tabledir, ignore_errors=True)
         super()._crash(reason)
 
