@@ -33,6 +33,8 @@ TICK_S = 0.25
 # Wake-ups that have been sent and not been applied yet. What has happened comes on the same topic: after a day
 # without any worker tens of thousands may be due, at 1.5 to 2.3 ms each, and a new breach must not wait for them all.
 MAX_UNDER_WAY = 100
+# Settings that no longer count and may lie in the heap beside as many that do.
+_SPARE = 1000
 
 
 class Alarm(NamedTuple):
@@ -73,6 +75,14 @@ class Alarms:
             return
         alarm = self._alarms[subject] = Alarm(due, row_time, self.clock.monotonic())
         heapq.heappush(self._heap, (self._rings(alarm), subject, alarm))
+        # A tag's every fix sets an alarm that is due in an hour: at 100 a second 360,000 settings would wait for one
+        # that no longer counts.
+        if len(self._heap) > 2 * len(self._alarms) + _SPARE:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._heap = [(self._rings(alarm), subject, alarm) for subject, alarm in self._alarms.items()]
+        heapq.heapify(self._heap)
 
     def clear(self) -> None:
         self._alarms, self._heap, self._under_way = {}, [], set()
@@ -82,8 +92,7 @@ class Alarms:
         if not self.clock.heard(appended, sent):
             return
         log.warning("broker_clock_differs", now=datetime.fromtimestamp(self.clock.now(), tz=UTC).isoformat())
-        self._heap = [(self._rings(alarm), subject, alarm) for subject, alarm in self._alarms.items()]
-        heapq.heapify(self._heap)
+        self._rebuild()
 
     def pop(self) -> WakeUp | None:
         """The next that is due, forgotten until it is set again; None if nobody is, or enough are under way."""

@@ -30,7 +30,10 @@ from streams.watchdog import Progress, Pulse, Watchdog
 
 # The types alone leave the app's JSON codec in place: bytes that are not JSON would kill the stream.
 _RAW = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
-
+# Each partition of a table is a database of its own. RocksDB's defaults let one fill 64 MB of memory before it writes
+# (a worker grew by 20 MB a minute at 100 fixes a second), and Faust's let it cache 2 GB; a row is read from the
+# system's own cache in microseconds.
+_ROCKSDB = {"write_buffer_size": 2**21, "max_write_buffer_number": 2, "block_cache_size": 2**22}
 
 log = structlog.get_logger()
 
@@ -97,6 +100,7 @@ class App(faust.App):
             help=name,
             key_type=bytes,
             value_type=bytes,
+            options=_ROCKSDB,
             beacon=self.tables.beacon,
         )
         return self.tables.add(table)

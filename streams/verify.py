@@ -23,9 +23,12 @@ from streams.core.reread import Reread
 from streams.core.rows import NewerRowError, load
 from streams.core.state import FINAL, SubjectState
 from streams.kafka.admin import cluster_of
+from streams.kafka.client import connect
+from streams.kafka.lag import ends, uncommitted
 from streams.kafka.reading import read_all
 from streams.kafka.topics import full_name, topic_specs
 from streams.settings import Settings
+from streams.tables import stamp
 
 Table = dict[bytes, bytes]
 
@@ -83,7 +86,8 @@ def _partition(
     found: Verified,
     standing: _Standing,
 ) -> None:
-    rows, until = _newest(read("breachwatch-subjects-changelog", number))
+    applied = _committed(settings, number)
+    rows, until = _newest(read("breachwatch-subjects-changelog", number), later=stamp)
     records, _ = _newest(read("breachwatch-records-changelog", number))
     states: dict[str, SubjectState] = {}
     for key, row in rows.items():
@@ -93,6 +97,7 @@ def _partition(
             found.wrong.append(f"{key.decode()}: the row cannot be read: {error.error_count()} fields are wrong")
         except NewerRowError as error:
             found.wrong.append(f"{key.decode()}: {error}")
+    lost: set[str] = set()
     reread = Reread(load_policy(settings.policy_file))
     for record in read("subject-events", number):
         try:
@@ -100,10 +105,15 @@ def _partition(
         except ValidationError:
             continue  # a dead letter
         state = states.get(incoming.subject_id)
+        if state is None and record.offset < applied and incoming.subject_id.encode() not in rows:
+            lost.add(incoming.subject_id)
         if state is None or record.offset > state.applied:
             continue
         reread.feed(incoming, datetime.fromtimestamp(record.timestamp / 1000, tz=UTC), record.offset)
     moved = {record.key.decode() for record in read("breachwatch-subjects-changelog", number, until)}
+    found.wrong += [
+        f"{subject}: the log has events that were applied, and there is no row" for subject in sorted(lost)
+    ]
     mine: dict[str, Table] = {}
     for key, value in records.items():
         mine.setdefault(key.decode().split("|", 1)[0], {})[key] = value
@@ -129,17 +139,37 @@ def _partition(
         found.wrong += _otherwise(state, beside, reread)
 
 
-def _newest(read: Iterable[Any]) -> tuple[Table, int]:
-    """The newest value of each key, and where the next message will be."""
+def _committed(settings: Settings, number: int) -> int:
+    """Up to where workers have committed this partition of `subject-events`."""
+    name = full_name(settings, "subject-events")
+    with connect(cluster_of(settings)) as client:
+        end = {tp: offset for tp, offset in ends(client, [name]).items() if tp.partition == number}
+        left = uncommitted(client, f"{settings.topic_prefix}breachwatch", end)
+    return sum(end.values()) - sum(left.values())
+
+
+def _newest(read: Iterable[Any], later: Callable[[bytes], Any] = lambda _: (0.0, 0)) -> tuple[Table, int]:
+    """The newest value of each key, and where the next message will be.
+
+    Of rows the one that recovery would keep: a worker that was frozen can send an older one after a newer.
+    """
     found: Table = {}
     until = 0
     for record in read:
         until = record.offset + 1
         if record.value is None:
             found.pop(record.key, None)
-        else:
+        elif record.key not in found or _of(later, record.value) >= _of(later, found[record.key]):
             found[record.key] = record.value
     return found, until
+
+
+def _of(later: Callable[[bytes], Any], value: bytes) -> Any:
+    """-1, before everything, where it cannot be said."""
+    try:
+        return later(value)
+    except (ValueError, TypeError, AttributeError):
+        return (-1.0, -1)
 
 
 def _missing(state: SubjectState, records: Records) -> list[str]:

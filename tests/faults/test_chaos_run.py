@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import orjson
 import pytest
+from harness import order
 
 from streams.chaos.faults import Brokers, brokers
 from streams.chaos.judge import (
@@ -20,6 +22,12 @@ from streams.chaos.judge import (
 )
 from streams.chaos.run import Report, Run, judged, make_world
 from streams.chaos.schedule import Fault, Planned, schedule
+from streams.errors import BreachwatchError
+from streams.kafka import admin, sending
+from streams.kafka.reading import read_all
+from streams.kafka.sending import Outgoing, send_all
+from streams.kafka.topics import full_name
+from streams.settings import Settings
 from streams.simulator import Noise, SimulatedWorld, WorldConfig, simulate
 
 SEED = 5
@@ -87,6 +95,27 @@ def test_broken_again_and_again_it_finds_the_same(
     assert report.kills >= 3
     assert report.failovers >= 1
     assert judged(report, outcome, calm, world, run.settings.policy_file) == []
+
+
+def test_while_two_of_three_brokers_are_gone_publishers_are_told_and_afterwards_all_goes_on(
+    three: Brokers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(bootstrap_servers=three.kafka.bootstrap_servers, topic_prefix="gone-", replication=3)
+    admin.apply(admin.plan(settings))
+    events = [Outgoing(full_name(settings, "orders"), None, orjson.dumps(order("S1"))) for _ in range(3)]
+    cluster = admin.cluster_of(settings)
+    assert len(send_all(cluster, events)) == 3
+    for node in (1, 2):
+        three.kafka.kill_node(node)
+    monkeypatch.setattr(sending, "SEND_TIMEOUT_S", 8.0)
+    with pytest.raises(BreachwatchError, match=r"0 messages were acknowledged; then .*: send the rest again"):
+        send_all(cluster, events)
+    for node in (1, 2):
+        three.kafka.start_node(node, wait=False)
+    monkeypatch.undo()
+    assert len(send_all(cluster, events)) == 3
+    kept = list(read_all(cluster, full_name(settings, "orders")))
+    assert len(kept) >= 6, "what was acknowledged is there"
 
 
 def test_a_worker_that_commits_too_early_is_found_out(

@@ -112,6 +112,7 @@ def test_topics_that_do_not_agree_are_found(stopped: Pipeline) -> None:
     put("breachwatch-records-changelog", kept, None)
     put("breachwatch-records-changelog", next(r for key, r in records.items() if key.startswith(b"S3|e|")), None)
     put("identifiers", next(record for record in names.values() if b"TAG-S4" in record.value), None)
+    put("breachwatch-subjects-changelog", rows[b"S7"], None)
     orphan = tasks["S5"].model_copy(update={"task_id": "nobody-has-it"})
     stopped.publish("arrest-tasks", orphan.model_dump_json().encode(), key=b"nobody-has-it")
     older = tasks["S6"].model_copy(update={"revision": 1})
@@ -121,6 +122,7 @@ def test_topics_that_do_not_agree_are_found(stopped: Pipeline) -> None:
         "S1: tasks is not as its log makes it",
         "S2: order O-S2 version 1 is not in the records",
         "S3: the records beside the row are not as its log makes them",
+        "S7: the log has events that were applied, and no row is there",
         "S4: a tag of order O-S4 is not in identifiers",
         "arrest-tasks nobody-has-it: it is acknowledged, and no row has it",
         f"arrest-tasks {tasks['S6'].task_id}: revision 1, and its row has",
