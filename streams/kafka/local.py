@@ -244,7 +244,7 @@ def _save(data_dir: Path, state: _State) -> None:
     scratch.replace(_state_file(data_dir))
 
 
-def _new_state(nodes: int, door: Door | None) -> _State:
+def _new_state(nodes: int, door: Door | None = None) -> _State:
     ports = free_ports(2 * nodes if door is None else 4 * nodes)
     doors = [(0, 0)] * nodes
     if door is not None:
