@@ -112,7 +112,7 @@ def _partition(
         reread.feed(incoming, datetime.fromtimestamp(record.timestamp / 1000, tz=UTC), record.offset)
     moved = {record.key.decode() for record in read("breachwatch-subjects-changelog", number, until)}
     found.wrong += [
-        f"{subject}: the log has events that were applied, and there is no row" for subject in sorted(lost)
+        f"{subject}: the log has events that were applied, and no row is there" for subject in sorted(lost)
     ]
     mine: dict[str, Table] = {}
     for key, value in records.items():

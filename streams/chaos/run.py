@@ -30,6 +30,8 @@ from streams.simulator import Noise, SimulatedEvent, SimulatedWorld, WorldConfig
 from streams.verify import verify
 from streams.watchdog import EXIT_CODE
 
+UNFLUSHED = 120
+"""Python's exit code where its last words could not be written, as on a full disk."""
 _LEAVES_WITHIN_S = 30.0
 _QUIET_WITHIN_S = 600.0
 _TICK_S = 0.05
@@ -282,7 +284,9 @@ def judged(
         *against_the_truth(disturbed, world),
         *against_its_log(outcome, policy_file),
     ]
-    unexplained = {code: times for code, times in report.ended_by_themselves.items() if code not in (1, EXIT_CODE)}
+    unexplained = {
+        code: times for code, times in report.ended_by_themselves.items() if code not in (1, EXIT_CODE, UNFLUSHED)
+    }
     if unexplained:
         wrong.append(f"processes ended by themselves with exit codes {unexplained}")
     return wrong
