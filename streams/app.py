@@ -201,10 +201,9 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     started = asyncio.Event()
 
     def serving() -> str | None:
-        recovering = not app.recovered.is_set() or app.rebalancing or app.tables.recovery.in_recovery
-        if not recovering and not started.is_set():
-            return "alarms and held events are being read"
-        return "tables are being recovered" if recovering else None
+        if not app.recovered.is_set() or app.rebalancing or app.tables.recovery.in_recovery:
+            return "tables are being recovered"
+        return None if started.is_set() else "alarms and held events are being read"
 
     health.alive["event loop"] = app.watchdog.alive
     health.ready |= {"tables": serving, "index": index.stale, "progress": app.watchdog.committing}

@@ -17,14 +17,14 @@ from schemas.safeguarding import SafeguardingState, SafeguardingTask
 from schemas.tasks import ArrestTask, TaskState
 from streams.agents.assess import identifier_key
 from streams.core.identity import identifiers
-from streams.core.policy import load_policy
+from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
 from streams.core.reread import Reread
 from streams.core.rows import NewerRowError, load
 from streams.core.state import FINAL, SubjectState
 from streams.kafka.admin import cluster_of
 from streams.kafka.client import connect
-from streams.kafka.lag import ends, uncommitted
+from streams.kafka.lag import committed
 from streams.kafka.reading import read_all
 from streams.kafka.topics import full_name, topic_specs
 from streams.settings import Settings
@@ -62,8 +62,11 @@ def verify(settings: Settings) -> Verified:
     def read(name: str, number: int | None = None, start: int | None = None) -> Iterable[Any]:
         return read_all(cluster, full_name(settings, name), partition=number, start=start)
 
+    with connect(cluster) as client:
+        applied = committed(client, f"{settings.topic_prefix}breachwatch", full_name(settings, "subject-events"))
+    policy = load_policy(settings.policy_file)
     for number in range(topic_specs(settings)[0].partitions):
-        _partition(settings, read, number, found, standing)
+        _partition(read, number, applied[number], policy, found, standing)
     _outputs(read, found, standing)
     return found
 
@@ -80,13 +83,13 @@ class _Standing:
 
 
 def _partition(
-    settings: Settings,
     read: Callable[..., Iterable[Any]],
     number: int,
+    applied: int,
+    policy: Policy,
     found: Verified,
     standing: _Standing,
 ) -> None:
-    applied = _committed(settings, number)
     rows, until = _newest(read("breachwatch-subjects-changelog", number), later=stamp)
     records, _ = _newest(read("breachwatch-records-changelog", number))
     states: dict[str, SubjectState] = {}
@@ -98,7 +101,7 @@ def _partition(
         except NewerRowError as error:
             found.wrong.append(f"{key.decode()}: {error}")
     lost: set[str] = set()
-    reread = Reread(load_policy(settings.policy_file))
+    reread = Reread(policy)
     for record in read("subject-events", number):
         try:
             incoming = SubjectEvent.read(record.value or b"")
@@ -137,15 +140,6 @@ def _partition(
             continue
         found.reread += 1
         found.wrong += _otherwise(state, beside, reread)
-
-
-def _committed(settings: Settings, number: int) -> int:
-    """Up to where workers have committed this partition of `subject-events`."""
-    name = full_name(settings, "subject-events")
-    with connect(cluster_of(settings)) as client:
-        end = {tp: offset for tp, offset in ends(client, [name]).items() if tp.partition == number}
-        left = uncommitted(client, f"{settings.topic_prefix}breachwatch", end)
-    return sum(end.values()) - sum(left.values())
 
 
 def _newest(read: Iterable[Any], later: Callable[[bytes], Any] = lambda _: (0.0, 0)) -> tuple[Table, int]:

@@ -21,7 +21,7 @@ from streams.errors import BreachwatchError
 from streams.kafka import admin
 from streams.kafka.admin import cluster_of
 from streams.kafka.client import connect
-from streams.kafka.lag import ends, uncommitted
+from streams.kafka.lag import committed, ends, uncommitted
 from streams.kafka.reading import read_all
 from streams.kafka.topics import TOPICS, full_name
 from streams.rebuild import differences
@@ -225,9 +225,8 @@ class Run:
         outcome = Outcome()
         cluster, events = cluster_of(self.settings), full_name(self.settings, "subject-events")
         with connect(cluster) as client:
-            left = uncommitted(client, f"{self.settings.topic_prefix}breachwatch", until := ends(client, [events]))
-        # A wake-up that was sent on leaving has had no effect yet.
-        done = {tp.partition: end - left.get(tp, 0) for tp, end in until.items()}
+            # A wake-up that was sent on leaving has had no effect yet.
+            done = committed(client, f"{self.settings.topic_prefix}breachwatch", events)
         for name in READ_TOPICS:
             for record in read_all(cluster, full_name(self.settings, name)):
                 if name != "subject-events" or record.offset < done[record.partition]:

@@ -17,6 +17,13 @@ def ends(client: Any, topics: Iterable[str]) -> dict[TopicPartition, int]:
     return {tp: found.offset for tp, found in client.list_partition_offsets(wanted).items()}
 
 
+def committed(client: Any, group: str, topic: str) -> dict[int, int]:
+    """Partition of the topic (full name) -> the offset up to which the group has committed it, 0 where it has not."""
+    until = ends(client, [topic])
+    left = uncommitted(client, group, until)
+    return {tp.partition: end - left.get(tp, 0) for tp, end in until.items()}
+
+
 def uncommitted(client: Any, group: str, until: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
     """Partition -> messages before `until` that the group has not committed; only partitions that have some."""
     committed = client.list_group_offsets({group: list(until)})[group]

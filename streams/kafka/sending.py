@@ -33,6 +33,19 @@ class Sent:
     offset: int
 
 
+def producer(cluster: Cluster) -> KafkaProducer:
+    """A producer as every sender of ours is: acknowledged by all replicas, idempotent, and done in SEND_TIMEOUT_S."""
+    return KafkaProducer(
+        **cluster.options(),
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MAX_REQUEST_BYTES,
+        delivery_timeout_ms=int(SEND_TIMEOUT_S * 1000),
+        request_timeout_ms=15_000,
+        linger_ms=5,
+    )
+
+
 def send_all(
     cluster: Cluster, messages: Iterable[Outgoing], progress: Callable[[int], None] = lambda _: None
 ) -> list[Sent]:
@@ -44,19 +57,11 @@ def send_all(
     with connect(cluster):
         pass
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    producer = KafkaProducer(
-        **cluster.options(),
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=MAX_REQUEST_BYTES,
-        delivery_timeout_ms=int(SEND_TIMEOUT_S * 1000),
-        request_timeout_ms=15_000,
-        linger_ms=5,
-    )
+    client = producer(cluster)
     outgoing, sent = list(messages), list[Sent]()
     try:
-        pending = [producer.send(m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in outgoing]
-        producer.flush()
+        pending = [client.send(m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in outgoing]
+        client.flush()
         for future in pending:
             placed = future.get(timeout=SEND_TIMEOUT_S)
             sent.append(Sent(placed.partition, placed.offset))
@@ -74,5 +79,5 @@ def send_all(
             "repeats harmless"
         ) from None
     finally:
-        producer.close(timeout=5)
+        client.close(timeout=5)
     return sent
