@@ -2,6 +2,8 @@
 
 import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +70,13 @@ class App(faust.App):
         try:
             await asyncio.wait_for(self.recovered.wait(), limit_s)
         except TimeoutError:
-            await self.fault(RuntimeError(f"tables not recovered within {limit_s:g} s"))
+            await self.crash(RuntimeError(f"tables not recovered within {limit_s:g} s"))
 
     async def _watch_the_watchdog(self) -> None:
         assert self.watchdog.task is not None
         await asyncio.wait([self.watchdog.task])
         if not self.should_stop:
-            await self.fault(self.watchdog.task.exception() or RuntimeError("the watchdog ended"))
+            await self.crash(self.watchdog.task.exception() or RuntimeError("the watchdog ended"))
 
     def _new_transport(self) -> Any:
         return transport.Transport(self.conf.broker_consumer, self)
@@ -121,16 +123,35 @@ class App(faust.App):
 
     def _crash(self, reason: BaseException) -> None:
         """Every crash comes by here. A local store that is damaged, or ahead of its changelog because the topics
-        were restored from a back-up, would end the next life in the same way: it goes."""
+        were restored from a back-up, would end the next life in the same way: it goes.
+
+        And nothing is committed any more: Faust now cancels agents, which acknowledges events that they are in the
+        middle of, and commits once more on leaving.
+        """
+        self.sends.poison(reason)
         if is_damage(reason) or isinstance(reason, ConsistencyError):
             log.error("local_store_unusable", error=str(reason), what="deleted; built anew from the changelogs")
             shutil.rmtree(self.conf.tabledir, ignore_errors=True)
         super()._crash(reason)
 
-    async def fault(self, error: BaseException) -> None:
-        """A fault of our own: nothing is committed any more, and the process ends for another to take over."""
-        self.sends.poison(error)
-        await self.crash(error)
+    @asynccontextmanager
+    async def whole(self, message: Any) -> AsyncIterator[None]:
+        """Round all that an agent does with a message: if it does not come to the end, nothing is committed any more
+        and the process ends, for another to read the message again.
+
+        It is not the data's fault, so skipping it would lose it. And Faust takes a message for read when its agent is
+        cancelled in the middle of it.
+        """
+        try:
+            yield
+        except Exception as fault:
+            where = {"topic": message.topic, "partition": message.partition, "offset": message.offset}
+            log.exception("agent_failed", **where)
+            await self.crash(fault)
+            raise
+        except BaseException as end:
+            self.sends.poison(end)
+            raise
 
 
 def _credentials(cluster: Cluster) -> CredentialsT | None:
@@ -234,6 +255,6 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
             readers = [task for task in (index.task, redrive.task, alarm_clock.task) if task is not None]
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
             if not self.should_stop:
-                await app.fault(done.pop().exception() or RuntimeError("a reader ended"))
+                await app.crash(done.pop().exception() or RuntimeError("a reader ended"))
 
     return app

@@ -5,7 +5,6 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from pydantic import ValidationError
 
 from schemas.inbound import BadMessageError, BadReason
@@ -19,8 +18,6 @@ from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.rows import dump, load
 from streams.dead_letters import Origin
-
-log = structlog.get_logger()
 
 
 def identifier_key(record: IdentifierRecord) -> bytes:
@@ -107,11 +104,7 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
 
     async def assess(stream: Any) -> None:
         async for received in stream.events():
-            try:
+            async with app.whole(received.message):
                 await assess_one(received.message)
-            except Exception as fault:
-                log.exception("assess_failed", partition=received.message.partition, offset=received.message.offset)
-                await app.fault(fault)
-                raise
 
     app.agent(events, name="assess", concurrency=1)(assess)

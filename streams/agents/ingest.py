@@ -77,7 +77,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
             origin = Origin(
                 name, message.partition, message.offset, datetime.fromtimestamp(message.timestamp, tz=UTC)
             )
-            try:
+            async with app.whole(message):
                 try:
                     event, current = decode_current(name, message.value, app.settings.max_message_bytes)
                 except BadMessageError as error:
@@ -86,11 +86,6 @@ def ingest_agent(app: Any, name: str, index: IndexReader) -> None:
                 else:
                     outcome = await forward(origin, message.value, current, event, trace_of(message.headers))
                 metrics.EVENTS_IN.labels(name, outcome).inc()
-            except Exception as fault:
-                # Not the data's fault: skipping it would lose it, so the worker ends without a commit.
-                log.exception("ingest_failed", message=str(origin))
-                await app.fault(fault)
-                raise
 
     ingest.__name__ = f"ingest_{name.replace('-', '_')}"
     app.agent(app.raw_topic(name), name=ingest.__name__, concurrency=1)(ingest)

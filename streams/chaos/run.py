@@ -4,6 +4,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from kafka.errors import KafkaError
 
 from streams.chaos.clock import LIBRARY, SteppedClock
 from streams.chaos.faults import GUEST, SESSION_S, WORKERS, Breaker, Brokers, brokers, impossible
-from streams.chaos.judge import Came, against, against_its_log, against_the_truth, came
+from streams.chaos.judge import Came, against, against_its_log, against_the_truth, came, expected_facts
 from streams.chaos.outcome import READ_TOPICS, Outcome
 from streams.chaos.process import BREACHWATCH, Kept
 from streams.chaos.publisher import Publisher
@@ -34,6 +35,7 @@ UNFLUSHED = 120
 """Python's exit code where its last words could not be written, as on a full disk."""
 _LEAVES_WITHIN_S = 30.0
 _QUIET_WITHIN_S = 600.0
+_ENDS_WITHIN_S = 60.0
 _TICK_S = 0.05
 # A process that cannot start (two of three brokers are gone) is tried again after this.
 _RESTART_S = 1.0
@@ -116,17 +118,49 @@ class Run:
             self._settle("the orders from before are read")
             self._break(world.events[before:], seconds, sorted(faults, key=lambda planned: planned.at_s))
             self._settle("everything is read and committed")
+            self._wait_for_ends(world)
+            self._settle("that is read and committed, too")
             for process in self._processes.values():
                 if process.running:
                     process.leave()
             self._until(lambda: not any(p.running for p in self._processes.values()), "all leave", _LEAVES_WITHIN_S)
-            self._report.wrong += self._disagreements()
+            self._report.wrong += [*self._not_in_topics(world), *self._disagreements()]
             return self._outcome()
         finally:
             for process in self._processes.values():
                 process.signal(signal.SIGCONT)
                 process.end()
             self._publisher.close()
+
+    def _wait_for_ends(self, world: SimulatedWorld) -> None:
+        """Until no task has a visit open that is over: a wake-up ends it, which is sent when all else is read.
+
+        One that stays open is found by the judge.
+        """
+        over = {fact._replace(ended=None) for fact in expected_facts(world) if fact.ended is not None}
+        deadline = time.monotonic() + _ENDS_WITHIN_S
+        while time.monotonic() < deadline:
+            outcome = Outcome()
+            with suppress(BreachwatchError, KafkaError):
+                for record in read_all(cluster_of(self.settings), full_name(self.settings, "arrest-tasks")):
+                    outcome.add("arrest-tasks", record)
+                if not over & outcome.facts():
+                    return
+            self._tick()
+
+    def _not_in_topics(self, world: SimulatedWorld) -> list[str]:
+        """Events that a broker acknowledged to the publisher, and that are in no topic."""
+        sent = Counter((event.topic, event.encoded()) for event in world.events)
+        names = sorted({topic for topic, _ in sent})
+        kept = Counter(
+            (name, record.value)
+            for name in names
+            for record in read_all(cluster_of(self.settings), full_name(self.settings, name))
+        )
+        return [
+            f"acknowledged {n} times, but not in {topic}: {str(value)[:80]}"
+            for (topic, value), n in (sent - kept).items()
+        ]
 
     def _break(self, events: list[SimulatedEvent], seconds: float, faults: list[Planned]) -> None:
         """Publish the events evenly over the time, and let the faults come."""

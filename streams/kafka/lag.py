@@ -5,13 +5,22 @@ from typing import Any
 
 from kafka import TopicPartition
 from kafka.admin import OffsetSpec
+from kafka.errors import for_code
 
 
 def ends(client: Any, topics: Iterable[str]) -> dict[TopicPartition, int]:
-    """Where each partition of these topics (full names) ends: the offset that its next message will have."""
+    """Where each partition of these topics (full names) ends: the offset that its next message will have.
+
+    Raises KafkaError where the broker asked does not know a topic: one that has just started may not yet, and a topic
+    without partitions would look as if it were read to its end.
+    """
+    described = client.describe_topics(list(topics))
+    for topic in described:
+        if topic["error_code"]:
+            raise for_code(topic["error_code"])(topic["name"])
     wanted = {
         TopicPartition(topic["name"], partition["partition_index"]): OffsetSpec.LATEST
-        for topic in client.describe_topics(list(topics))
+        for topic in described
         for partition in topic["partitions"]
     }
     return {tp: found.offset for tp, found in client.list_partition_offsets(wanted).items()}

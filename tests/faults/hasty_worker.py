@@ -16,7 +16,7 @@ from streams.health import Health
 from streams.logs import configure_logging
 from streams.settings import Settings
 
-HELD_BACK_S = 1.0
+HELD_BACK_S = 2.5
 
 
 async def no_barrier(_: transport.Sends, __: float) -> None:

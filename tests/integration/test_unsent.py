@@ -49,3 +49,26 @@ def test_nothing_is_committed_and_nothing_is_lost(
     assert len({alert.model_dump_json() for alert in repeats}) == 1
     [task] = outputs.final_tasks()
     assert task.breach_count == 1
+
+
+@pytest.mark.parametrize("to", ["dead-letters", "alerts"])
+def test_an_event_that_a_crash_interrupts_is_read_again(pipeline: Pipeline, tmp_path: Path, to: str) -> None:
+    """Faust cancels its agents, takes what they were in the middle of for read, and commits on leaving."""
+    pipeline.send("orders", order("S1")).get(30)
+    pipeline.send("breach-reports", {"not": "a report"}).get(30)
+    pipeline.send("breach-reports", report("O-S1", ago(60))).get(30)
+    settings = quick(pipeline.settings)
+    command = ("w", "interrupted", full_name(settings, to))
+    faulty = Process(settings, tmp_path / "faulty.log", *command, program=(sys.executable, FAULTY_WORKER)).start()
+    try:
+        assert faulty.wait() > 0, faulty.tail()
+    finally:
+        faulty.end()
+    assert "something else is broken" in (tmp_path / "faulty.log").read_text()
+    assert pipeline.outputs.dead_letters() == []
+
+    pipeline.worker("w")
+    pipeline.until(lambda: pipeline.outputs.tasks_of("S1"), "the report behind it is read")
+    pipeline.drained()
+    assert {letter.headers.topic for letter in pipeline.outputs.dead_letters()} == {"breach-reports"}
+    assert "unreadable_breach_report" in {alert.kind for alert in pipeline.outputs.alerts()}
