@@ -1,7 +1,7 @@
 """A worker whose sends to one topic do not succeed: `python faulty_worker.py NAME HOW TOPIC`.
 
-`fails`: the send is refused; `stalls`: it is never acknowledged; `hangs`: the call does not return; `blocks`: nor does
-anything else run; `interrupted`: it does not return, and the worker falls over something else meanwhile.
+`fails`: the send is refused; `stalls`: it is never acknowledged; `hangs`: the call does not return; `blocks`: nor
+does anything else run; `interrupted`: it does not return, and the worker falls over something else meanwhile.
 What is broken is the Kafka client, below everything of ours and of Faust's.
 """
 
