@@ -31,6 +31,9 @@ from streams.kafka.topics import full_name
 from streams.settings import Settings
 from streams.simulator import Noise, SimulatedWorld, WorldConfig, simulate
 
+# Two runs of a world, with the brokers' and workers' starts: 200 s where nothing else runs, twice that beside others.
+pytestmark = pytest.mark.timeout(900)
+
 SEED = 5
 SECONDS = 55.0
 HASTY_WORKER = str(Path(__file__).with_name("hasty_worker.py"))
