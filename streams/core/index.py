@@ -1,6 +1,7 @@
 """The identifier index: who is named by a plate, tag, order or reference, at a moment. Pure memory."""
 
 from collections import defaultdict
+from collections.abc import Container
 from datetime import datetime
 
 from schemas.orders import IdentifierKind, IdentifierRecord, Role
@@ -26,9 +27,10 @@ class IdentifierIndex:
             for read in readings(value):
                 self._skeletons[read].add(value)
 
-    def knows_plate(self, vrm: str) -> bool:
-        """Could this read be of interest: is the plate, or one that looks like it, on any order?"""
-        return skeleton(vrm) in self._skeletons
+    @property
+    def looks_known(self) -> Container[str]:
+        """Skeletons of the reads that could be of interest: of plates on any order, and of what looks like them."""
+        return self._skeletons
 
     def find(self, kind: IdentifierKind, value: str, at: datetime, exercise: bool) -> list[IdentifierRecord]:
         """The records that `value` names at `at`, one for each subject and role."""

@@ -9,6 +9,7 @@ formats (dateless, Northern Ireland, diplomatic, foreign) keep the spelling that
 import re
 
 _SEPARATORS = re.compile(r"[\s.\-]+")
+_ASCII_SEPARATORS = "\t\n\v\f\r\x1c\x1d\x1e\x1f .-"
 _LETTER = {"0": "O", "1": "I"}
 _DIGIT = {"O": "0", "I": "1"}
 _SHAPES = [
@@ -18,7 +19,15 @@ _SHAPES = [
 ]
 # A part of this length or more is worth a person's look; a shorter one could be anybody's.
 MIN_PARTIAL = 5
-_LOOK_ALIKE = str.maketrans({"0": "O", "D": "O", "Q": "O", "1": "I", "8": "B", "5": "S", "2": "Z"})
+_LOOK_ALIKES = {"0": "O", "D": "O", "Q": "O", "1": "I", "8": "B", "5": "S", "2": "Z"}
+_LOOK_ALIKE = str.maketrans(_LOOK_ALIKES)
+# The same with case and separators in one step, for what is looked up five thousand times a second.
+_ASCII_LOOK_ALIKE = str.maketrans(
+    {
+        **{chr(code): _LOOK_ALIKES.get(chr(code).upper(), chr(code).upper()) for code in range(128)},
+        **dict.fromkeys(_ASCII_SEPARATORS, ""),
+    }
+)
 
 
 def bare(vrm: str) -> str:
@@ -43,7 +52,7 @@ def canonical(vrm: str) -> str:
 
 def skeleton(vrm: str) -> str:
     """What plates that cameras confuse have in common."""
-    return bare(vrm).translate(_LOOK_ALIKE)
+    return vrm.translate(_ASCII_LOOK_ALIKE) if vrm.isascii() else bare(vrm).translate(_LOOK_ALIKE)
 
 
 def dropped(plate: str) -> set[str]:

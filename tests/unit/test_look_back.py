@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pytest
 from aiokafka import TopicPartition
 
+from streams.core.plates import skeleton
 from streams.gate import LookBack
 
 ZERO, ONE = TopicPartition("anpr-reads", 0), TopicPartition("anpr-reads", 1)
@@ -24,14 +25,14 @@ def look_back() -> LookBack:
         (101, "XY34ZZZ", ONE, 3),
         (102, "AB12CDE", ZERO, 7),
     ):
-        kept.remember(at, plate, partition, Message(partition.partition, offset))
+        kept.remember(at, partition, [skeleton(plate)], [Message(partition.partition, offset)])
     kept.seen(ZERO, 9)
     kept.seen(ONE, 9)
     return kept
 
 
 def offsets(look_back: LookBack, plate: str) -> list[int]:
-    return [message.offset for message in look_back.recall(plate)]
+    return [message.offset for message in look_back.recall([plate])]
 
 
 def test_a_newly_known_plate_finds_its_reads(look_back: LookBack) -> None:
@@ -39,10 +40,14 @@ def test_a_newly_known_plate_finds_its_reads(look_back: LookBack) -> None:
     assert offsets(look_back, "QQ11QQQ") == []
 
 
+def test_several_plates_are_looked_for_at_once_and_a_read_is_found_once(look_back: LookBack) -> None:
+    assert [message.offset for message in look_back.recall(["XY34 ZZZ", "AB12 CDE", "A812CDE"])] == [5, 3, 7]
+    assert look_back.recall([]) == []
+
+
 def test_it_finds_misreads_of_it_too(look_back: LookBack) -> None:
     """Confused characters, and one that was lost: as the index does for a plate that is known already."""
-    look_back.remember(103, "A812CDE", ONE, Message(1, 20))
-    look_back.remember(103, "AB12CD", ONE, Message(1, 21))
+    look_back.remember(103, ONE, [skeleton("A812CDE"), skeleton("AB12CD")], [Message(1, 20), Message(1, 21)])
     assert set(offsets(look_back, "AB12CDE")) == {5, 7, 20, 21}
 
 
@@ -66,7 +71,7 @@ def test_commits_trail_what_is_remembered(look_back: LookBack) -> None:
 def test_too_many_go_oldest_first_and_are_counted() -> None:
     look_back = LookBack(seconds=30, most=2)
     for number in range(5):
-        look_back.remember(100, "AB12CDE", ZERO, Message(0, number))
+        look_back.remember(100, ZERO, [skeleton("AB12CDE")], [Message(0, number)])
     assert look_back.forget(float("-inf")) == 3
     assert offsets(look_back, "AB12CDE") == [3, 4]
     assert look_back.forget(float("-inf")) == 0

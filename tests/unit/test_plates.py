@@ -53,3 +53,10 @@ def test_spelling_is_idempotent_and_keeps_the_skeleton(read: str) -> None:
     assert canonical(canonical(read)) == canonical(read)
     assert skeleton(canonical(read)) == skeleton(read)
     assert bare(read) == bare(bare(read).lower())
+
+
+@given(st.text(max_size=12) | st.text("AB01 .-\t\x1f_abß", max_size=12))
+def test_a_skeleton_made_in_one_step_is_that_made_in_several(read: str) -> None:
+    """Letters that are not ASCII take the long way; `I` without a dot and `ß` change when they become upper case."""
+    confused = str.maketrans({"0": "O", "D": "O", "Q": "O", "1": "I", "8": "B", "5": "S", "2": "Z"})
+    assert skeleton(read) == bare(read).translate(confused)
