@@ -84,9 +84,10 @@ class Settings(BaseSettings):
         description="seconds after a plate read within which an order that is published still finds it",
     )
     gate_lookback_reads: int = Field(
-        default=500_000,
+        default=250_000,
         gt=0,
-        description="reads on no order remembered at most (some 0.7 KB each), however far behind workers are",
+        description="reads on no order remembered at most (some 0.8 KB each), however far behind workers are; half a "
+        "minute of 5,000 a second are 150,000",
     )
     gate_batch: int = Field(default=5000, gt=0, description="reads taken from the broker at a time")
     max_message_bytes: int = Field(

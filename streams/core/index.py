@@ -1,59 +1,89 @@
-"""The identifier index: who is named by a plate, tag, order or reference, at a moment. Pure memory."""
+"""The identifier index: who is named by a plate, tag, order or reference, at a moment. Pure memory.
 
-from collections import defaultdict
-from collections.abc import Container
+Each worker and gate holds the whole of it: 100,000 identifiers, half of them plates, of 50,000 orders. So what it
+keeps is small: tuples, and one text for each way in which cameras may read a plate.
+"""
+
+from collections.abc import Container, Iterator
 from datetime import datetime
+from typing import NamedTuple
 
 from schemas.orders import IdentifierKind, IdentifierRecord, Role
 from streams.core.plates import canonical, readings, skeleton
 from streams.core.resolve import EXERCISE
 
 
+class _Named(NamedTuple):
+    """A record, without what it is found by."""
+
+    subject_id: str
+    order_id: str
+    role: Role
+    person_id: str | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+
+    def valid(self, at: datetime) -> bool:
+        return (self.valid_from is None or self.valid_from <= at) and (self.valid_to is None or at < self.valid_to)
+
+
 class IdentifierIndex:
     """The records by what they name; pure memory."""
 
     def __init__(self) -> None:
-        self._records: dict[tuple[str, str], dict[tuple[str, str, str], IdentifierRecord]] = defaultdict(dict)
-        self._skeletons: dict[str, set[str]] = defaultdict(set)
-        """Plates by what cameras confuse, and by that with one character lost."""
+        self._named: dict[tuple[IdentifierKind, str], tuple[_Named, ...]] = {}
+        self._plates: dict[str, str | set[str]] = {}
+        """What cameras confuse, and that with one character lost -> the plate; a set where there are several."""
 
     def __len__(self) -> int:
-        return sum(map(len, self._records.values()))
+        return sum(map(len, self._named.values()))
+
+    def __iter__(self) -> Iterator[IdentifierRecord]:
+        return (_record(kind, value, named) for (kind, value), many in self._named.items() for named in many)
 
     def add(self, record: IdentifierRecord) -> None:
         value = _spelt(record.kind, record.value)
-        self._records[(record.kind, value)][(record.subject_id, record.order_id, record.role)] = record
-        if record.kind is IdentifierKind.PLATE:
+        new = _Named(
+            record.subject_id, record.order_id, record.role, record.person_id, record.valid_from, record.valid_to
+        )
+        others = [named for named in self._named.get((record.kind, value), ()) if named[:3] != new[:3]]
+        self._named[(record.kind, value)] = (*others, new)
+        if record.kind is IdentifierKind.PLATE and not others:
             for read in readings(value):
-                self._skeletons[read].add(value)
+                known = self._plates.setdefault(read, value)
+                if isinstance(known, set):
+                    known.add(value)
+                elif known != value:
+                    self._plates[read] = {known, value}
 
     @property
     def looks_known(self) -> Container[str]:
         """Skeletons of the reads that could be of interest: of plates on any order, and of what looks like them."""
-        return self._skeletons
+        return self._plates
 
     def find(self, kind: IdentifierKind, value: str, at: datetime, exercise: bool) -> list[IdentifierRecord]:
         """The records that `value` names at `at`, one for each subject and role."""
-        found: dict[tuple[str, Role], IdentifierRecord] = {}
-        for record in self._records.get((kind, _spelt(kind, value)), {}).values():
-            if record.subject_id.startswith(EXERCISE) == exercise and _valid(record, at):
-                found[(record.subject_id, record.role)] = record
-        return list(found.values())
+        spelt = _spelt(kind, value)
+        found = {
+            (named.subject_id, named.role): named
+            for named in self._named.get((kind, spelt), ())
+            if named.subject_id.startswith(EXERCISE) == exercise and named.valid(at)
+        }
+        return [_record(kind, spelt, named) for named in found.values()]
 
     def look_alikes(self, vrm: str, at: datetime, exercise: bool) -> list[IdentifierRecord]:
         """The records of plates that a camera could have read as this: confused characters, or one lost.
 
         The plate itself is not among them.
         """
-        others = self._skeletons.get(skeleton(vrm), set()) - {canonical(vrm)}
+        known = self._plates.get(skeleton(vrm), set())
+        others = (known if isinstance(known, set) else {known}) - {canonical(vrm)}
         return [r for plate in sorted(others) for r in self.find(IdentifierKind.PLATE, plate, at, exercise)]
 
 
-def _spelt(kind: str, value: str) -> str:
-    return canonical(value) if kind == IdentifierKind.PLATE else value
+def _record(kind: IdentifierKind, value: str, named: _Named) -> IdentifierRecord:
+    return IdentifierRecord.model_construct(kind=kind, value=value, **named._asdict())
 
 
-def _valid(record: IdentifierRecord, at: datetime) -> bool:
-    return (record.valid_from is None or record.valid_from <= at) and (
-        record.valid_to is None or at < record.valid_to
-    )
+def _spelt(kind: IdentifierKind, value: str) -> str:
+    return canonical(value) if kind is IdentifierKind.PLATE else value
