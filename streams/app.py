@@ -26,6 +26,7 @@ from streams.kafka.admin import cluster_of
 from streams.kafka.cluster import MECHANISM, Cluster
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name, topic_specs
 from streams.settings import Settings
+from streams.subjects import Subjects
 from streams.tables import SubjectTable, Table, is_damage
 from streams.unresolved import Redrive
 from streams.watchdog import Progress, Pulse, Watchdog
@@ -211,9 +212,10 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     policy = load_policy(settings.policy_file)
     jurisdiction.load(policy.places.urban_population)
     index = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
-    subjects, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
+    rows, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
+    subjects = Subjects(rows, records, settings.decoded_subjects)
     alarms = Alarms(BrokerClock())
-    assess_agent(app, policy, subjects, records, alarms)
+    assess_agent(app, policy, subjects, alarms)
     for name in INGESTED:
         ingest_agent(app, name, index)
     redrive = Redrive(app, cluster, index)
@@ -229,9 +231,10 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     health.alive["event loop"] = app.watchdog.alive
     health.ready |= {"tables": serving, "index": index.stale, "progress": app.watchdog.committing}
 
-    @subjects.on_recover
-    async def _take_alarms_over(*_: Any) -> None:
-        alarm_clock.load(subjects)
+    @rows.on_recover
+    async def _take_over(*_: Any) -> None:
+        subjects.clear()
+        alarm_clock.load(rows)
         app.recovered.set()
 
     @app.service

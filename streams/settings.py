@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     table_store: str = Field(
         default="rocksdb://", description="where tables are kept: `rocksdb://` on disk, or `memory://`"
     )
+    decoded_subjects: int = Field(
+        default=2000,
+        ge=0,
+        description="subjects whose row a worker keeps decoded (some 40 KB each), for their next event",
+    )
     stall_timeout_s: float = Field(
         default=120.0, gt=0, description="seconds without progress after which a stuck process ends itself"
     )

@@ -277,6 +277,8 @@ class Subject:
         self.committed = 0
         self.now = now or MADE
         self.effects: list[Effects] = []
+        self.decided: list[tuple[SubjectEvent, datetime, int, int]] = []
+        """What was decided on: the record, its append time and offset, and what was committed then."""
         self.max_row_bytes = 0
         self.feed(*events)
 
@@ -319,6 +321,7 @@ class Subject:
             person_id=person_id,
         )
         incoming = SubjectEvent(subject_id=self.subject_id, routing=routing, event=each)
+        self.decided.append((incoming, now, self.offset, self.committed))
         state = self.state
         records = Records(self.subject_id, self.table, set(state.hours))
         effects = decide(state, records, incoming, self.policy, now, self.offset, self.committed)

@@ -15,9 +15,9 @@ from streams.alarms import Alarms
 from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy
-from streams.core.records import Records
-from streams.core.rows import dump, load
+from streams.core.rows import dump
 from streams.dead_letters import Origin
+from streams.subjects import Subjects
 
 
 def identifier_key(record: IdentifierRecord) -> bytes:
@@ -31,8 +31,8 @@ def identifier_key(record: IdentifierRecord) -> bytes:
     )
 
 
-def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: Alarms) -> None:
-    """Register the agent of `subject-events` over the two tables."""
+def assess_agent(app: Any, policy: Policy, subjects: Subjects, alarms: Alarms) -> None:
+    """Register the agent of `subject-events` over the tables of subjects and records."""
     events = app.raw_topic("subject-events")
     letters = app.raw_topic("dead-letters")
     names = ("identifiers", "arrest-tasks", "alerts", "safeguarding-tasks", "task-answers", "audit")
@@ -73,25 +73,16 @@ def assess_agent(app: Any, policy: Policy, subjects: Any, records: Any, alarms: 
             await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
             return
         subject = incoming.subject_id
-        state = load(subjects.get(subject.encode()), subject)
+        state, records = subjects.take(subject)
         committed = app.committed.get((message.topic, message.partition), 0)
-        kept = Records(subject, records, set(state.hours))
-        effects = decide(
-            state,
-            kept,
-            incoming,
-            policy,
-            appended_at,
-            message.offset,
-            committed,
-        )
+        effects = decide(state, records, incoming, policy, appended_at, message.offset, committed)
         row = dump(state)
         metrics.ROW_BYTES.observe(len(row))
-        if kept.needed_by_row:
+        if records.needed_by_row:
             # The tables have changelogs of their own: after a crash a row must not refer to a record that was
             # lost on the way.
             await app.sends.barrier(app.settings.send_timeout_s)
-        subjects[subject.encode()] = row
+        subjects.put(state, records, row)
         due = None if state.wake_at is None else state.wake_at.timestamp()
         alarms.set(subject.encode(), due, (state.now or appended_at).timestamp())
         await send(effects)

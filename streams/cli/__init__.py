@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead-letters": ("streams.cli.dead_letters", "See what could not be used, mend it, send it again."),
     "doctor": ("streams.cli.doctor", "Check what a pipeline stands on, and name the mend."),
     "chaos": ("streams.cli.chaos", "Break a pipeline on purpose, and see that nothing is lost."),
+    "bench": ("streams.cli.bench", "Measure how fast the pipeline is, beside what its parts can do."),
     "simulate": ("streams.cli.simulate", "Invent traffic whose outcome is known."),
     "tasks": ("streams.cli.tasks", "See and move tasks, and hand the shift over."),
     "orders": ("streams.cli.orders", "Enter an order by hand, from a paper copy."),

@@ -17,7 +17,7 @@ from streams.core.policy import Policy
 from streams.core.records import NOT_THEIRS, Observation, Records
 from streams.core.state import Fix, SubjectState
 from streams.core.visits import Track, Visit, advance, is_silence, open_visit
-from streams.core.zones import Placement, distance_m, placed, within
+from streams.core.zones import Placement, bounds_of, distance_m, placed, within
 
 UNSPECIFIED = "unspecified"
 _CERTAINTY = {"tag": Certainty.CONFIRMED, "officer": Certainty.CONFIRMED, "face": Certainty.CONFIRMED}
@@ -131,6 +131,29 @@ def lineages(state: SubjectState, records: Records, order_id: str | None = None)
             found.update(
                 Lineage(ref.order_id, term.term_id) for term in kept.data.terms if isinstance(term, PLACED_TERMS)
             )
+    return sorted(found)
+
+
+def lineages_near(
+    state: SubjectState, records: Records, observation: Observation, previous: Fix | None, policy: Policy
+) -> list[Lineage]:
+    """Of `lineages` those that the next observation of a device may change something in: the zones that its way there
+    comes near, those that it is in, and all terms that are no zones. To the others it is one more fix outside.
+    """
+    assert observation.position is not None
+    way = [observation.position] if previous is None else [previous.position, observation.position]
+    movement = bounds_of(way).widened(accuracy_m(observation, policy))
+    device = f"|{observation.track}"
+    inside = {key.removesuffix(device) for key in state.tracks if key.endswith(device)}
+    found: set[Lineage] = set()
+    for ref in state.orders.values():
+        for version in ref.versions:
+            kept = records.order(ref.order_id, version.version)
+            found.update(Lineage(ref.order_id, term_id) for term_id in kept.may_concern(movement))
+            if inside:
+                found.update(
+                    Lineage(ref.order_id, term_id) for term_id in kept.terms if f"{ref.order_id}|{term_id}" in inside
+                )
     return sorted(found)
 
 

@@ -7,15 +7,16 @@ about 15 KB, which is what one more fix costs in the changelog.
 
 from collections.abc import Iterator, MutableMapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from pydantic import TypeAdapter
 
 from schemas.base import AnyArea, Model, Position
-from schemas.orders import Buffer, Curfew, ExclusionZone, OrderData, Term
-from streams.core.zones import Zone, prepare
+from schemas.orders import Buffer, Curfew, Distance, ExclusionZone, OrderData, Term
+from streams.core.zones import Bounds, Zone, ZoneIndex, prepare
 
 MINUTE_S = 60
+_MOST_SLICES = 1440
 NOT_THEIRS = "not_theirs"
 """The nature of evidence of a tag or plate that was somebody else's at its time."""
 # A broker takes messages of 1 MB; a late order with hundreds of terms can have more effects than that.
@@ -69,6 +70,13 @@ class Records:
         self.needed_by_row = False
         """What was written must be safe in the changelog before a row refers to it: an order, or effects."""
         self._slices: dict[int, list[Observation]] = {}
+        self._orders: dict[tuple[str, int], KeptOrder] = {}
+
+    def next_event(self) -> None:
+        """Ready for another event of the subject; of what is decoded, a day's minutes at most are kept."""
+        self.needed_by_row = False
+        if len(self._slices) > _MOST_SLICES:
+            self._slices.clear()
 
     def _key(self, minute: int) -> bytes:
         return f"{self._subject}|e|{minute}".encode()
@@ -154,6 +162,7 @@ class Records:
 
     def put_order(self, order: OrderData) -> None:
         self.needed_by_row = True
+        self._orders.pop((order.order_id, order.version), None)
         self._table[self._order_key(order.order_id, order.version)] = order.model_dump_json(
             exclude_none=True
         ).encode()
@@ -185,10 +194,13 @@ class Records:
 
     def order(self, order_id: str, version: int) -> "KeptOrder":
         """The order version that the row says is kept; KeyError means the table and the row disagree."""
-        raw = self._table.get(self._order_key(order_id, version))
-        if raw is None:
-            raise KeyError(f"{order_id} version {version}")
-        return _kept_order(raw)
+        kept = self._orders.get((order_id, version))
+        if kept is None:
+            raw = self._table.get(self._order_key(order_id, version))
+            if raw is None:
+                raise KeyError(f"{order_id} version {version}")
+            kept = self._orders[(order_id, version)] = _kept_order(raw)
+        return kept
 
 
 class KeptOrder:
@@ -198,6 +210,20 @@ class KeptOrder:
         self.data = data
         self.terms: dict[str, Term] = {term.term_id: term for term in data.terms}
         self._zones: dict[str, Zone] = {}
+
+    @cached_property
+    def _by_place(self) -> ZoneIndex:
+        return ZoneIndex(
+            {term.term_id: self.zone(term) for term in self.data.terms if isinstance(term, ExclusionZone | Buffer)}
+        )
+
+    @cached_property
+    def _anywhere(self) -> frozenset[str]:
+        return frozenset(term.term_id for term in self.data.terms if isinstance(term, Distance | Curfew))
+
+    def may_concern(self, movement: Bounds) -> set[str]:
+        """The terms that a movement within the box may breach or end: zones near it, and all that are no zones."""
+        return self._by_place.near(movement) | self._anywhere
 
     def zone(self, term: ExclusionZone | Buffer | Curfew) -> Zone:
         return self._prepared(term.term_id, term.area)

@@ -29,6 +29,7 @@ from streams.core.judge import (
     is_jump,
     is_zone_evidence,
     lineages,
+    lineages_near,
     place,
     term_at,
     visit_certainty,
@@ -92,13 +93,13 @@ def _newest(draft: Draft, device: Device, observation: Observation, fix: Fix) ->
             "implausible_jump", "low", f"{observation.track.replace(':', ' ')} jumped; check it", observation.track
         )
         return
-    relocated = jump
     device.accepted, device.pending = fix, None
     see(draft, observation)
-    for lineage in lineages(draft.state, draft.records):
-        if relocated:  # the fix before, held back as a jump, counts after all
+    if jump:  # the fix before, held back as a jump, counts after all
+        for lineage in lineages(draft.state, draft.records):
             _late(draft, lineage, observation)
-        else:
+    else:
+        for lineage in lineages_near(draft.state, draft.records, observation, previous, draft.policy):
             _advance(draft, lineage, observation, previous)
 
 

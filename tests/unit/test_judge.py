@@ -22,6 +22,7 @@ from builders import (
 )
 
 from schemas.base import Event, Position
+from streams.core import judge
 from streams.core.judge import is_jump, is_too_far, plausible
 from streams.core.records import Observation
 from streams.core.state import Fix
@@ -246,3 +247,22 @@ def test_a_buffer_warns_and_is_no_breach() -> None:
     subject.feed(fix(after(0)), fix(after(60)))
     assert subject.breaches == []
     assert subject.kinds() == ["buffer_entered"]
+
+
+def test_a_fix_is_compared_with_the_zones_near_its_way_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An order with 880 zones, the most that is known of one, costs a fix no more than one with a zone."""
+    terms = [zone(f"t-{n}", circle(200, east_m=n * 1000)) for n in range(880)]
+    subject = Subject(order(terms=terms))
+    placed, tried = judge.place, list[str]()
+
+    def counting(state: Any, records: Any, lineage: Any, *more: Any) -> Any:
+        tried.append(lineage.term_id)
+        return placed(state, records, lineage, *more)
+
+    monkeypatch.setattr("streams.core.sightings.place", counting)
+    subject.feed(fix(after(0), away(300_450)), fix(after(60), away(300_550)), fix(after(120), away(301_000)))
+    assert tried == ["t-301"]
+    for minute in range(3, 8):
+        subject.feed(fix(after(60 * minute), away(301_000, 600 * (minute - 2))))
+    assert set(tried) == {"t-301"}, "until it is known to be over, however far away that is seen"
+    assert [(fact.term_id, fact.ended_at) for fact in subject.breaches] == [("t-301", after(120))]

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from pyproj import CRS, Transformer
 
 from schemas.base import Area, Position
-from streams.core.zones import Placement, Zone, distance_m, placed, prepare, within
+from streams.core.zones import Placement, Zone, ZoneIndex, bounds_of, distance_m, placed, prepare, within
 
 IN, STRADDLING, OUT = Placement.IN, Placement.STRADDLING, Placement.OUT
 _AREA: TypeAdapter[Any] = TypeAdapter(Area)
@@ -168,3 +168,57 @@ def test_circles_agree_with_another_projection(
     wanted = STRADDLING if abs(apart - radius) < accuracy else IN if apart < radius else OUT
     area = zone({"type": "Circle", "centre": centre, "radius_m": radius})
     assert area.place(at(east, north, origin), accuracy) is wanted
+
+
+# -- the index of zones ------------------------------------------------------------------------------------
+
+METRES = st.integers(-4000, 4000)
+ANYWHERE = st.tuples(METRES, METRES)
+
+
+@st.composite
+def areas(draw: st.DrawFn, origin: tuple[float, float]) -> dict[str, Any]:
+    east, north = draw(ANYWHERE)
+    centre = away(east, north, origin)
+    shape = draw(st.sampled_from(["circle", "star", "corridor"]))
+    if shape == "circle":
+        return {"type": "Circle", "centre": centre, "radius_m": float(draw(st.integers(20, 3000)))}
+    if shape == "star":
+        ring = [away(east + x, north + y, origin) for x, y in draw(stars())]
+        corners = [[corner["longitude"], corner["latitude"]] for corner in [*ring, ring[0]]]
+        return {"type": "Polygon", "coordinates": [corners]}
+    end = away(*draw(ANYWHERE.filter(lambda end: end != (east, north))), origin)
+    line = [[point["longitude"], point["latitude"]] for point in (centre, end)]
+    return {"type": "Corridor", "line": line, "half_width_m": float(draw(st.integers(10, 500)))}
+
+
+@pytest.mark.parametrize("few", [0, 40], ids=["few", "many"])
+@given(st.data(), ORIGINS, ANYWHERE, ANYWHERE, st.sampled_from([5, 60, 900]))
+def test_what_the_index_leaves_out_lies_outside_the_whole_way(
+    few: int,
+    data: st.DataObject,
+    origin: tuple[float, float],
+    start: tuple[int, int],
+    end: tuple[int, int],
+    accuracy: float,
+) -> None:
+    drawn = {str(number): zone(data.draw(areas(origin))) for number in range(4)}
+    zones = drawn | {f"far {number}": zone(circle(20, 0, 90_000 + number)) for number in range(few)}
+    before, now = at(*start, origin), at(*end, origin)
+    near = ZoneIndex(zones).near(bounds_of([before, now]).widened(accuracy))
+    for name in zones.keys() - near:
+        assert zones[name].place(now, accuracy) is OUT
+        assert not zones[name].crosses(before, now)
+
+
+def test_the_index_leaves_out_what_is_far() -> None:
+    zones = {str(n): zone(circle(200, east_m=n * 1000)) for n in range(880)}
+    assert ZoneIndex(zones).near(bounds_of([at(5000, 0), at(5100, 0)]).widened(15)) == {"5"}
+
+
+def test_a_zone_at_the_antimeridian_is_near_both_its_sides() -> None:
+    fiji = {"type": "Circle", "centre": {"latitude": -17.0, "longitude": 179.999}, "radius_m": 500.0}
+    index = ZoneIndex({"fiji": zone(fiji)})
+    beyond = Position(latitude=-17.0, longitude=-179.999)
+    assert zone(fiji).place(beyond, 10) is IN
+    assert index.near(bounds_of([beyond]).widened(10)) == {"fiji"}

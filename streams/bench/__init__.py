@@ -1,0 +1,1 @@
+"""How fast the pipeline is, as ratios to what the parts below it can do in the same run."""

@@ -1,0 +1,111 @@
+"""All measurements in one run on one broker, as text, as one JSON object, and against the run before."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil  # type: ignore[import-untyped]
+
+from streams.bench import assess, gate, latency
+from streams.bench.assess import AssessFigures
+from streams.bench.gate import GateFigures
+from streams.bench.ground import Say, Spread, ground
+from streams.bench.latency import LatencyFigures
+from streams.errors import BreachwatchError
+
+PARTS = ("gate", "assess", "latency")
+RATIOS = ("gate_ratio", "assess_ratio", "latency_ratio")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much each part is given."""
+
+    orders: int = 50_000
+    reads: int = 400_000
+    subjects: int = 1000
+    fixes: int = 10_000
+    reports: int = 300
+    rates: tuple[int, ...] = (0, 1000, 5000)
+    repeats: int = 3
+
+
+@dataclass
+class Results:
+    """What was measured; a part that was not asked for is None or empty."""
+
+    gate: GateFigures | None = None
+    assess: AssessFigures | None = None
+    latency: list[LatencyFigures] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """For people: ratios first, each beside its floor and its spread."""
+        if (g := self.gate) is not None:
+            yield f"gate     {g.ratio} of its floor: {g.gate} of {g.floor} reads a second and core"
+            yield f"         {g.orders:,} orders, {2 * g.orders:,} identifiers; {g.memory_mb:,.0f} MB"
+        if (a := self.assess) is not None:
+            yield f"assess   {a.ratio} of its floor: {a.assess} of {a.floor} events a second"
+            yield f"         {a.sends_per_event:.2f} sends an event; {a.subjects:,} subjects; {a.memory_mb:,.0f} MB"
+        for at in self.latency:
+            yield f"latency  {at.ratio:.2f} times its floor (p99) at {at.rate:,} reads a second: {at.ours}"
+            stages = ", ".join(f"{name} {ms:.1f}" for name, ms in at.stages_ms.items())
+            yield f"         bare hops {at.floor}; on average {stages} ms"
+
+    def as_json(self) -> dict[str, Any]:
+        """The ratios (of latency at the highest rate), `latency_ms` by rate, and what they are made of."""
+        found: dict[str, Any] = {"at": datetime.now(UTC).isoformat(), "cores": psutil.cpu_count()}
+        if (g := self.gate) is not None:
+            found |= {"gate_ratio": g.ratio.median, "gate": _spreads(g.gate, g.floor, g.ratio)}
+            found["gate"]["memory_mb"] = g.memory_mb
+        if (a := self.assess) is not None:
+            found |= {"assess_ratio": a.ratio.median, "assess": _spreads(a.assess, a.floor, a.ratio)}
+            found["assess"] |= {"memory_mb": a.memory_mb, "sends_per_event": a.sends_per_event}
+        if self.latency:
+            found["latency_ratio"] = max(self.latency, key=lambda at: at.rate).ratio
+            found["latency_ms"] = {str(at.rate): vars(at.ours) for at in self.latency}
+            found["latency_floor_ms"] = {str(at.rate): vars(at.floor) for at in self.latency}
+            found["latency_stages_ms"] = {str(at.rate): at.stages_ms for at in self.latency}
+        return found
+
+
+def _spreads(ours: Spread, floor: Spread, ratio: Spread) -> dict[str, Any]:
+    return {"per_s": ours.values, "floor_per_s": floor.values, "ratios": ratio.values}
+
+
+def bench(parts: Collection[str], size: Size, directory: Path, say: Say) -> Results:
+    """Measure the parts, one after the other."""
+    results = Results()
+    with ground(directory, say) as place:
+        if "gate" in parts:
+            results.gate = gate.measure(place, size.orders, size.reads, size.repeats)
+        if "assess" in parts:
+            results.assess = assess.measure(place, size.subjects, size.fixes, size.repeats)
+        if "latency" in parts:
+            results.latency = [latency.measure(place, rate, size.reports) for rate in size.rates]
+    return results
+
+
+def previous(history: Path) -> dict[str, Any] | None:
+    """The last run that a history file (a JSON object a line) has."""
+    if not history.exists():
+        return None
+    lines = history.read_bytes().splitlines()
+    try:
+        return dict(orjson.loads(lines[-1])) if lines else None
+    except (orjson.JSONDecodeError, TypeError, ValueError):
+        raise BreachwatchError(f"{history}: its last line is no run of the bench; name another file") from None
+
+
+def remember(history: Path, run: dict[str, Any]) -> None:
+    with history.open("ab") as file:
+        file.write(orjson.dumps(run) + b"\n")
+
+
+def compared(run: dict[str, Any], before: dict[str, Any]) -> Iterator[str]:
+    """Each ratio that both runs have, now and then."""
+    for name in RATIOS:
+        if name in run and name in before:
+            yield f"{name}: {run[name]:.2f}, before {before[name]:.2f} ({before['at'][:16]})"
