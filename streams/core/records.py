@@ -16,7 +16,8 @@ from schemas.orders import Buffer, Curfew, Distance, ExclusionZone, OrderData, T
 from streams.core.zones import Bounds, Zone, ZoneIndex, prepare
 
 MINUTE_S = 60
-_MOST_SLICES = 1440
+# Decoded minutes that are kept for a subject's next event: most look at the last one or two, of 2 KB a fix.
+_MOST_SLICES = 10
 NOT_THEIRS = "not_theirs"
 """The nature of evidence of a tag or plate that was somebody else's at its time."""
 # A broker takes messages of 1 MB; a late order with hundreds of terms can have more effects than that.
@@ -73,7 +74,7 @@ class Records:
         self._orders: dict[tuple[str, int], KeptOrder] = {}
 
     def next_event(self) -> None:
-        """Ready for another event of the subject; of what is decoded, a day's minutes at most are kept."""
+        """Ready for another event of the subject."""
         self.needed_by_row = False
         if len(self._slices) > _MOST_SLICES:
             self._slices.clear()
