@@ -165,6 +165,37 @@ def _credentials(cluster: Cluster) -> CredentialsT | None:
     return None if context is None else faust.SSLCredentials(context)
 
 
+def faust_options(settings: Settings) -> dict[str, Any]:
+    """What every Faust app on our topics is told, whoever it is and wherever it keeps its tables."""
+    spec = topic_specs(settings)[0]
+    return {
+        # Named here because Faust's defaults do less than they seem to (8 partitions, replication 1, a commit
+        # every 10,000 events, topics made by the leader, a web server on all addresses that shows tables).
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "topic_partitions": spec.partitions,
+        "topic_replication_factor": spec.replication,
+        "table_standby_replicas": 0,
+        "web_enabled": False,
+        "processing_guarantee": "at_least_once",
+        "broker_commit_interval": settings.commit_interval_s,
+        "broker_commit_every": 1_000_000,
+        "broker_session_timeout": settings.session_timeout_s,
+        "broker_heartbeat_interval": settings.session_timeout_s / 4,
+        "broker_max_poll_interval": 300.0,
+        "broker_request_timeout": max(90.0, settings.session_timeout_s * 2),
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": MAX_REQUEST_BYTES,
+        "producer_acks": -1,
+        "producer_linger": 0,
+        "producer_max_request_size": MAX_REQUEST_BYTES,
+        "producer_request_timeout": settings.send_timeout_s,
+        "stream_wait_empty": True,
+        "stream_recovery_delay": 0.0,
+        "worker_redirect_stdouts": False,
+    }
+
+
 def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     """The application of one worker; `worker_id` names its local store and its place in the group.
 
@@ -173,7 +204,6 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     store = Path(settings.data_dir) / "workers" / worker_id
     store.mkdir(parents=True, exist_ok=True)
     cluster = cluster_of(settings)
-    spec = topic_specs(settings)[0]
     app = App(
         settings,
         f"{settings.topic_prefix}breachwatch",
@@ -181,33 +211,10 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
         broker_credentials=_credentials(cluster),
         datadir=str(store),
         store=settings.table_store,
-        # Named here because Faust's defaults do less than they seem to (8 partitions, replication 1, a commit
-        # every 10,000 events, topics made by the leader, a web server on all addresses that shows tables).
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=spec.partitions,
-        topic_replication_factor=spec.replication,
-        table_standby_replicas=0,
-        web_enabled=False,
-        processing_guarantee="at_least_once",
-        broker_commit_interval=settings.commit_interval_s,
-        broker_commit_every=1_000_000,
-        broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 4,
-        broker_max_poll_interval=300.0,
-        broker_request_timeout=max(90.0, settings.session_timeout_s * 2),
-        consumer_auto_offset_reset="earliest",
         # Static membership (KIP-345): a worker that comes back under its name takes its partitions up at once,
         # where the group would otherwise wait for its dead former self until the session times out.
         consumer_group_instance_id=worker_id,
-        consumer_max_fetch_size=MAX_REQUEST_BYTES,
-        producer_acks=-1,
-        producer_linger=0,
-        producer_max_request_size=MAX_REQUEST_BYTES,
-        producer_request_timeout=settings.send_timeout_s,
-        stream_wait_empty=True,
-        stream_recovery_delay=0.0,
-        worker_redirect_stdouts=False,
+        **faust_options(settings),
     )
     policy = load_policy(settings.policy_file)
     jurisdiction.load(policy.places.urban_population)

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     decoded_subjects: int = Field(
         default=2000,
         ge=0,
-        description="subjects whose row a worker keeps decoded (some 40 KB each), for their next event",
+        description="subjects whose row a worker keeps decoded (some 50 KB each), for their next event",
     )
     stall_timeout_s: float = Field(
         default=120.0, gt=0, description="seconds without progress after which a stuck process ends itself"

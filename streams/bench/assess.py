@@ -7,24 +7,21 @@ it has handled to the last.
 import asyncio
 import hashlib
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import orjson
-from aiokafka import AIOKafkaProducer
 
-from schemas.inbound import decode
 from schemas.internal import Arrival, encode_subject_event
 from streams.bench import bare_agent
 from streams.bench.events import fixes, order, subject_name
-from streams.bench.ground import Ground, Spread, rate
+from streams.bench.ground import Ground, Speed, Spread, rate, send
 from streams.core.resolve import Target
 from streams.kafka.admin import cluster_of
 from streams.kafka.client import connect
-from streams.kafka.lag import ends, uncommitted
+from streams.kafka.lag import left_for_workers
 from streams.kafka.reading import read_all
-from streams.kafka.topics import MAX_REQUEST_BYTES, TOPICS, full_name
+from streams.kafka.topics import full_name
 from streams.settings import Settings
 
 ASSESSED = "breachwatch_row_bytes_count"
@@ -34,17 +31,12 @@ _SENT = ("identifiers", "arrest-tasks", "alerts", "safeguarding-tasks", "task-an
 
 @dataclass(frozen=True)
 class AssessFigures:
-    """Events a second of one process, repeat by repeat; of the processor's time, and by the clock."""
+    """Events of one process, a second by the clock."""
 
     subjects: int
-    floor: Spread
-    assess: Spread
+    speed: Speed
     sends_per_event: float
     memory_mb: float
-
-    @property
-    def ratio(self) -> Spread:
-        return Spread.of(ours / least for ours, least in zip(self.assess.values, self.floor.values, strict=True))
 
 
 def measure(ground: Ground, subjects: int, count: int, repeats: int) -> AssessFigures:
@@ -70,13 +62,13 @@ def measure(ground: Ground, subjects: int, count: int, repeats: int) -> AssessFi
         with ground.running(bare, "bare", *arguments, program=program) as agent:
             floors.append(rate(agent, bare_agent.COUNTED, count, ground)[0])
         ground.say(f"assess: {number + 1} of {repeats}: {ours[-1]:,.0f} of {floors[-1]:,.0f} events a second")
-    return AssessFigures(subjects, Spread.of(floors), Spread.of(ours), sends, memory)
+    return AssessFigures(subjects, Speed(Spread.of(ours), Spread.of(floors)), sends, memory)
 
 
-def load_orders(ground: Ground, settings: Settings, subjects: int, zones: int = 1) -> None:
+def load_orders(ground: Ground, settings: Settings, subjects: int) -> None:
     """Orders on so many subjects, assessed and committed."""
     made = datetime.now(UTC) - timedelta(days=30)
-    values = [(None, order(number, made, zones)) for number in range(subjects)]
+    values = [(None, order(number, made)) for number in range(subjects)]
     asyncio.run(send(settings, "orders", values))
     with ground.running(settings, "worker", "--name", "bench") as worker:
         ground.until(lambda: worker.total(ASSESSED) >= subjects, "the orders are assessed", worker)
@@ -93,21 +85,7 @@ async def put(settings: Settings, subjects: int, count: int) -> None:
         subject = subject_name(number)
         routing = Target(subject, match="tag").routing(arrival)
         values.append((subject.encode(), encode_subject_event(subject, routing, value)))
-    decode("sightings", value)
     await send(settings, "subject-events", values)
-
-
-async def send(settings: Settings, topic: str, values: Iterable[tuple[bytes | None, bytes]]) -> None:
-    producer = AIOKafkaProducer(
-        **cluster_of(settings).options(), linger_ms=20, max_batch_size=2**19, max_request_size=MAX_REQUEST_BYTES
-    )
-    await producer.start()
-    try:
-        for key, value in values:
-            await producer.send(full_name(settings, topic), value, key=key)
-        await producer.flush()
-    finally:
-        await producer.stop()
 
 
 @dataclass(frozen=True)
@@ -133,9 +111,6 @@ def _written(settings: Settings) -> dict[str, _Written]:
     return found
 
 
-def _left(settings: Settings) -> int:
-    """Messages that the workers' group has not committed yet."""
-    names = [topic.name for topic in TOPICS if topic.direction == "inbound" and topic.name != "anpr-reads"]
+def _left(settings: Settings) -> bool:
     with connect(cluster_of(settings)) as client:
-        until = ends(client, [full_name(settings, name) for name in (*names, "subject-events")])
-        return sum(uncommitted(client, f"{settings.topic_prefix}breachwatch", until).values())
+        return bool(left_for_workers(client, settings))

@@ -11,43 +11,30 @@ import faust
 import orjson
 from prometheus_client import Counter, start_http_server
 
+from streams.app import faust_options
 from streams.kafka.admin import cluster_of
-from streams.kafka.topics import MAX_REQUEST_BYTES, full_name, topic_specs
+from streams.kafka.topics import full_name, topic_specs
 from streams.settings import Settings
 
 COUNTED = "bare_agent_events_total"
 
 
 def bare_app(settings: Settings, row_bytes: int, sends: list[tuple[float, int]]) -> faust.App:
-    spec = topic_specs(settings)[0]
+    partitions = topic_specs(settings)[0].partitions
     app = faust.App(
         f"{settings.topic_prefix}breachwatch",
         broker=";".join(f"kafka://{server}" for server in cluster_of(settings).servers),
         datadir=str(settings.data_dir / "bare"),
         store="rocksdb://",
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=spec.partitions,
-        topic_replication_factor=spec.replication,
-        table_standby_replicas=0,
-        web_enabled=False,
-        broker_commit_interval=settings.commit_interval_s,
-        broker_commit_every=1_000_000,
-        consumer_auto_offset_reset="earliest",
-        producer_acks=-1,
-        producer_linger=0,
-        producer_max_request_size=MAX_REQUEST_BYTES,
-        worker_redirect_stdouts=False,
+        **faust_options(settings),
     )
     raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
 
     def topic(name: str, **more: Any) -> Any:
-        return app.topic(full_name(settings, name), partitions=spec.partitions, **raw, **more)
+        return app.topic(full_name(settings, name), partitions=partitions, **raw, **more)
 
     changelog = topic("breachwatch-subjects-changelog", compacting=True)
-    rows = app.Table(
-        "subjects", partitions=spec.partitions, changelog_topic=changelog, key_type=bytes, value_type=bytes
-    )
+    rows = app.Table("subjects", partitions=partitions, changelog_topic=changelog, key_type=bytes, value_type=bytes)
     out, counted = topic("audit"), Counter(COUNTED.removesuffix("_total"), "Events handled")
     bodies = [(share, b"x" * size) for share, size in sends]
 

@@ -10,6 +10,8 @@ from schemas.base import format_time
 
 _TOWN = (52.6, 1.3)
 _SPREAD = 0.2
+_ZONE_NORTH = 0.027
+"""Degrees from home to the middle of the zone: 3 km."""
 # Of a subject's fixes, those within a zone: a breach for one subject in ten.
 _INSIDE_SHARE = 0.002
 
@@ -22,7 +24,8 @@ def tag(number: int) -> str:
     return f"TAG-{number:06}"
 
 
-def _event(kind: str, name: str, at: datetime, source: str, data: Mapping[str, object]) -> bytes:
+def event(kind: str, name: str, at: datetime, source: str, data: Mapping[str, object], **more: object) -> bytes:
+    """The JSON of an event that was recorded as it happened."""
     time = format_time(at)
     return orjson.dumps(
         {
@@ -32,6 +35,7 @@ def _event(kind: str, name: str, at: datetime, source: str, data: Mapping[str, o
             "type": kind,
             "time": time,
             "recordedtime": time,
+            **more,
             "data": data,
         }
     )
@@ -43,24 +47,21 @@ def home(number: int) -> tuple[float, float]:
     return _TOWN[0] + random.uniform(-_SPREAD, _SPREAD), _TOWN[1] + random.uniform(-_SPREAD, _SPREAD)
 
 
-def order(number: int, made: datetime, zones: int = 1) -> bytes:
-    """A served order with circles to keep out of, the first 3 km from home, no contact, and a tag."""
+def order(number: int, made: datetime) -> bytes:
+    """A served order with a circle to keep out of, 3 km from home, no contact, and a tag."""
     latitude, longitude = home(number)
     person = f"PERSON-{number:06}"
-    circles = [
-        {
-            "term_id": f"zone-{zone}",
-            "kind": "exclusion_zone",
-            "protects": [person],
-            "area": {
-                "type": "Circle",
-                "centre": {"latitude": latitude + 0.027 * (zone + 1), "longitude": longitude},
-                "radius_m": 500.0,
-            },
-        }
-        for zone in range(zones)
-    ]
-    return _event(
+    circle = {
+        "term_id": "zone-0",
+        "kind": "exclusion_zone",
+        "protects": [person],
+        "area": {
+            "type": "Circle",
+            "centre": {"latitude": latitude + _ZONE_NORTH, "longitude": longitude},
+            "radius_m": 500.0,
+        },
+    }
+    return event(
         "order",
         f"order-{number}",
         made,
@@ -74,7 +75,7 @@ def order(number: int, made: datetime, zones: int = 1) -> bytes:
             "respondent": {"subject_id": subject_name(number), "name": f"Respondent {number}"},
             "service": {"served_at": format_time(made), "method": "personal", "reference": f"proof {number}"},
             "protected_persons": [{"person_id": person}],
-            "terms": [*circles, {"term_id": "contact", "kind": "no_contact", "protects": [person]}],
+            "terms": [circle, {"term_id": "contact", "kind": "no_contact", "protects": [person]}],
             "identifiers": [{"kind": "tag", "value": tag(number)}],
             "owning_force": "Norfolk",
             "risk": "high",
@@ -86,14 +87,14 @@ def order(number: int, made: datetime, zones: int = 1) -> bytes:
 def fix(number: int, count: int, at: datetime, random: Random) -> bytes:
     """The `count`th fix of a subject's tag, mostly near home."""
     latitude, longitude = home(number)
-    north = 0.027 if random.random() < _INSIDE_SHARE else 0.0
+    north = _ZONE_NORTH if random.random() < _INSIDE_SHARE else 0.0
     position = {
         "latitude": round(latitude + north + random.gauss(0, 0.001), 6),
         "longitude": round(longitude + random.gauss(0, 0.001), 6),
         "accuracy_m": round(random.uniform(5, 30), 1),
     }
     data = {"device_id": tag(number), "position": position, "satellites": random.randrange(5, 14)}
-    return _event("tag_fix", f"fix-{number}-{count}", at, "tags/supplier", data)
+    return event("tag_fix", f"fix-{number}-{count}", at, "tags/supplier", data)
 
 
 def report(number: int, name: str, at: datetime) -> bytes:
@@ -104,7 +105,7 @@ def report(number: int, name: str, at: datetime) -> bytes:
         "channel": "text",
         "reported_by": "protected_person",
     }
-    return _event("breach_report", name, at, "calls/norfolk", data)
+    return event("breach_report", name, at, "calls/norfolk", data)
 
 
 def fixes(subjects: int, count: int, end: datetime, seed: int) -> Iterator[tuple[int, bytes]]:

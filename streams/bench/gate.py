@@ -11,10 +11,10 @@ from random import Random
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.agents.assess import identifier_key
-from streams.bench.ground import Ground, Spread, rate
+from streams.bench.ground import Ground, Speed, Spread, rate, send
 from streams.bench.reads import identifiers, reads
 from streams.core.plates import bare
 from streams.errors import BreachwatchError
@@ -30,16 +30,11 @@ JUDGED = "breachwatch_gate_reads_total"
 
 @dataclass(frozen=True)
 class GateFigures:
-    """Reads a second of processor time, repeat by repeat."""
+    """Reads a second of processor time."""
 
     orders: int
-    floor: Spread
-    gate: Spread
+    speed: Speed
     memory_mb: float
-
-    @property
-    def ratio(self) -> Spread:
-        return Spread.of(ours / least for ours, least in zip(self.gate.values, self.floor.values, strict=True))
 
 
 def measure(ground: Ground, orders: int, count: int, repeats: int) -> GateFigures:
@@ -55,7 +50,7 @@ def measure(ground: Ground, orders: int, count: int, repeats: int) -> GateFigure
             memory = max(memory, process.memory_mb)
         forget(settings)
         ground.say(f"gate: {number + 1} of {repeats}: {gates[-1]:,.0f} of {floors[-1]:,.0f} reads a second and core")
-    return GateFigures(orders, Spread.of(floors), Spread.of(gates), memory)
+    return GateFigures(orders, Speed(Spread.of(gates), Spread.of(floors)), memory)
 
 
 def forget(settings: Settings) -> None:
@@ -71,19 +66,9 @@ async def fill(settings: Settings, orders: int, count: int, seed: int) -> set[st
     random = Random(seed)  # noqa: S311 - invented plates, nothing secret
     records = list(identifiers(orders, random))
     known = [record.value for record in records]
-    producer = AIOKafkaProducer(
-        **cluster_of(settings).options(), linger_ms=20, max_batch_size=2**19, max_request_size=MAX_REQUEST_BYTES
-    )
-    await producer.start()
-    try:
-        names, feed = full_name(settings, "identifiers"), full_name(settings, "anpr-reads")
-        for record in records:
-            await producer.send(names, record.model_dump_json().encode(), key=identifier_key(record))
-        for value in reads(count, known, SHARE_KNOWN, random):
-            await producer.send(feed, value)
-        await producer.flush()
-    finally:
-        await producer.stop()
+    named = ((identifier_key(record), record.model_dump_json().encode()) for record in records)
+    await send(settings, "identifiers", named)
+    await send(settings, "anpr-reads", ((None, value) for value in reads(count, known, SHARE_KNOWN, random)))
     return {bare(plate) for plate in known}
 
 

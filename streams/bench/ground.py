@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
+from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.chaos.process import BREACHWATCH, Process
 from streams.errors import BreachwatchError
 from streams.kafka import admin
+from streams.kafka.admin import cluster_of
 from streams.kafka.local import HOST, LocalKafka, free_ports
+from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.settings import Settings
 
 Say = Callable[[str], None]
@@ -41,6 +44,25 @@ class Spread:
     def __str__(self) -> str:
         form = ",.0f" if self.median >= 100 else ".2f"
         return f"{self.median:{form}} ({min(self.values):{form}} to {max(self.values):{form}})"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How many a second, repeat by repeat, beside the floor that was measured with each."""
+
+    ours: Spread
+    floor: Spread
+
+    @property
+    def ratio(self) -> Spread:
+        return Spread.of(mine / least for mine, least in zip(self.ours.values, self.floor.values, strict=True))
+
+    def as_json(self) -> dict[str, tuple[float, ...]]:
+        return {
+            "per_s": self.ours.values,
+            "floor_per_s": self.floor.values,
+            "ratios": self.ratio.values,
+        }
 
 
 class Measured(Process):
@@ -123,6 +145,20 @@ class Ground:
             if time.monotonic() > deadline:
                 raise BreachwatchError(f"not within {within_s:g} s: {what}")
             time.sleep(_POLL_S)
+
+
+async def send(settings: Settings, topic: str, values: Iterable[tuple[bytes | None, bytes]]) -> None:
+    """Put keys and values into a topic (without prefix), in large batches."""
+    producer = AIOKafkaProducer(
+        **cluster_of(settings).options(), linger_ms=20, max_batch_size=2**19, max_request_size=MAX_REQUEST_BYTES
+    )
+    await producer.start()
+    try:
+        for key, value in values:
+            await producer.send(full_name(settings, topic), value, key=key)
+        await producer.flush()
+    finally:
+        await producer.stop()
 
 
 @contextmanager

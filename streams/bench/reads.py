@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from random import Random
 
-import orjson
-
 from schemas.orders import IdentifierKind, IdentifierRecord, Role
+from streams.bench.events import event
 
 _LETTERS = "ABCDEFGHJKLMNOPRSTUVWXYZ"
 
@@ -20,32 +19,23 @@ def plates(random: Random) -> Iterator[str]:
 
 def read(plate: str, number: int, at: datetime, random: Random) -> bytes:
     """The JSON of one read, about 500 bytes."""
-    time = at.isoformat().replace("+00:00", "Z")
-    body = {
-        "specversion": "1.0",
-        "id": f"{random.getrandbits(128):032x}-{number}",
-        "source": "anpr/national",
-        "type": "plate_read",
-        "time": time,
-        "recordedtime": time,
-        "schemaversion": 1,
-        "exercise": False,
-        "traceparent": f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-01",
-        "data": {
-            "vrm": plate,
-            "camera_id": f"CAM-{random.randrange(13_000):05d}-{random.choice('NESW')}",
-            "position": {
-                "latitude": round(random.uniform(50.0, 58.0), 6),
-                "longitude": round(random.uniform(-5.0, 1.5), 6),
-                "accuracy_m": 25.0,
-            },
-            "confidence": round(random.uniform(0.7, 1.0), 3),
-            "force": "Norfolk Constabulary",
-            "direction": random.choice(("approaching", "receding")),
-            "lane": random.randrange(1, 4),
+    data = {
+        "vrm": plate,
+        "camera_id": f"CAM-{random.randrange(13_000):05d}-{random.choice('NESW')}",
+        "position": {
+            "latitude": round(random.uniform(50.0, 58.0), 6),
+            "longitude": round(random.uniform(-5.0, 1.5), 6),
+            "accuracy_m": 25.0,
         },
+        "confidence": round(random.uniform(0.7, 1.0), 3),
+        "force": "Norfolk Constabulary",
+        "direction": random.choice(("approaching", "receding")),
+        "lane": random.randrange(1, 4),
     }
-    return orjson.dumps(body)
+    trace = f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-01"
+    name = f"{random.getrandbits(128):032x}-{number}"
+    more = {"schemaversion": 1, "exercise": False, "traceparent": trace}
+    return event("plate_read", name, at, "anpr/national", data, **more)
 
 
 def reads(count: int, known: list[str], share_known: float, random: Random) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ import psutil  # type: ignore[import-untyped]
 from streams.bench import assess, gate, latency
 from streams.bench.assess import AssessFigures
 from streams.bench.gate import GateFigures
-from streams.bench.ground import Say, Spread, ground
+from streams.bench.ground import Say, ground
 from streams.bench.latency import LatencyFigures
 from streams.errors import BreachwatchError
 
@@ -44,10 +44,10 @@ class Results:
     def lines(self) -> Iterator[str]:
         """For people: ratios first, each beside its floor and its spread."""
         if (g := self.gate) is not None:
-            yield f"gate     {g.ratio} of its floor: {g.gate} of {g.floor} reads a second and core"
+            yield f"gate     {g.speed.ratio} of its floor: {g.speed.ours} of {g.speed.floor} reads a second and core"
             yield f"         {g.orders:,} orders, {2 * g.orders:,} identifiers; {g.memory_mb:,.0f} MB"
         if (a := self.assess) is not None:
-            yield f"assess   {a.ratio} of its floor: {a.assess} of {a.floor} events a second"
+            yield f"assess   {a.speed.ratio} of its floor: {a.speed.ours} of {a.speed.floor} events a second"
             yield f"         {a.sends_per_event:.2f} sends an event; {a.subjects:,} subjects; {a.memory_mb:,.0f} MB"
         for at in self.latency:
             yield f"latency  {at.ratio:.2f} times its floor (p99) at {at.rate:,} reads a second: {at.ours}"
@@ -58,21 +58,18 @@ class Results:
         """The ratios (of latency at the highest rate), `latency_ms` by rate, and what they are made of."""
         found: dict[str, Any] = {"at": datetime.now(UTC).isoformat(), "cores": psutil.cpu_count()}
         if (g := self.gate) is not None:
-            found |= {"gate_ratio": g.ratio.median, "gate": _spreads(g.gate, g.floor, g.ratio)}
-            found["gate"]["memory_mb"] = g.memory_mb
+            found["gate_ratio"] = g.speed.ratio.median
+            found["gate"] = {**g.speed.as_json(), "memory_mb": g.memory_mb}
         if (a := self.assess) is not None:
-            found |= {"assess_ratio": a.ratio.median, "assess": _spreads(a.assess, a.floor, a.ratio)}
-            found["assess"] |= {"memory_mb": a.memory_mb, "sends_per_event": a.sends_per_event}
+            more = {"memory_mb": a.memory_mb, "sends_per_event": a.sends_per_event}
+            found["assess_ratio"] = a.speed.ratio.median
+            found["assess"] = {**a.speed.as_json(), **more}
         if self.latency:
             found["latency_ratio"] = max(self.latency, key=lambda at: at.rate).ratio
             found["latency_ms"] = {str(at.rate): vars(at.ours) for at in self.latency}
             found["latency_floor_ms"] = {str(at.rate): vars(at.floor) for at in self.latency}
             found["latency_stages_ms"] = {str(at.rate): at.stages_ms for at in self.latency}
         return found
-
-
-def _spreads(ours: Spread, floor: Spread, ratio: Spread) -> dict[str, Any]:
-    return {"per_s": ours.values, "floor_per_s": floor.values, "ratios": ratio.values}
 
 
 def bench(parts: Collection[str], size: Size, directory: Path, say: Say) -> Results:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from kafka.errors import KafkaError
 
@@ -22,9 +23,9 @@ from streams.errors import BreachwatchError
 from streams.kafka import admin
 from streams.kafka.admin import cluster_of
 from streams.kafka.client import connect
-from streams.kafka.lag import committed, ends, uncommitted
+from streams.kafka.lag import committed, ends, left_for_workers, uncommitted
 from streams.kafka.reading import read_all
-from streams.kafka.topics import TOPICS, full_name
+from streams.kafka.topics import full_name
 from streams.rebuild import differences
 from streams.settings import Settings
 from streams.simulator import Noise, SimulatedEvent, SimulatedWorld, WorldConfig, simulate
@@ -142,7 +143,7 @@ class Run:
         while time.monotonic() < deadline:
             outcome = Outcome()
             with suppress(BreachwatchError, KafkaError):
-                for record in read_all(cluster_of(self.settings), full_name(self.settings, "arrest-tasks")):
+                for record in self._read("arrest-tasks"):
                     outcome.add("arrest-tasks", record)
                 if not over & outcome.facts():
                     return
@@ -152,11 +153,7 @@ class Run:
         """Events that a broker acknowledged to the publisher, and that are in no topic."""
         sent = Counter((event.topic, event.encoded()) for event in world.events)
         names = sorted({topic for topic, _ in sent})
-        kept = Counter(
-            (name, record.value)
-            for name in names
-            for record in read_all(cluster_of(self.settings), full_name(self.settings, name))
-        )
+        kept = Counter((name, record.value) for name in names for record in self._read(name))
         return [
             f"acknowledged {n} times, but not in {topic}: {str(value)[:80]}"
             for (topic, value), n in (sent - kept).items()
@@ -230,23 +227,17 @@ class Run:
 
     def _lag(self) -> dict[str, int] | None:
         """Messages that no group has committed yet, by partition; None while nobody can say."""
-        inbound = [topic.name for topic in TOPICS if topic.direction == "inbound" and topic.name != "anpr-reads"]
-        prefix = self.settings.topic_prefix
-        wanted = {
-            f"{prefix}breachwatch-gate": ["anpr-reads"],
-            f"{prefix}breachwatch": [*inbound, "subject-events"],
-        }
         try:
             with connect(cluster_of(self.settings)) as client:
-                found: dict[str, int] = {}
-                for group, names in wanted.items():
-                    until = ends(client, [full_name(self.settings, name) for name in names])
-                    found |= {
-                        f"{tp.topic}/{tp.partition}": count for tp, count in uncommitted(client, group, until).items()
-                    }
-            return found
+                feed = ends(client, [full_name(self.settings, "anpr-reads")])
+                left = uncommitted(client, f"{self.settings.topic_prefix}breachwatch-gate", feed)
+                left |= left_for_workers(client, self.settings)
         except (BreachwatchError, KafkaError):
             return None
+        return {f"{tp.topic}/{tp.partition}": count for tp, count in left.items()}
+
+    def _read(self, name: str) -> Iterable[Any]:
+        return read_all(cluster_of(self.settings), full_name(self.settings, name))
 
     def _disagreements(self) -> list[str]:
         """Where the topics do not agree with each other, or a local store does not with its changelog."""
@@ -257,12 +248,12 @@ class Run:
 
     def _outcome(self) -> Outcome:
         outcome = Outcome()
-        cluster, events = cluster_of(self.settings), full_name(self.settings, "subject-events")
-        with connect(cluster) as client:
+        events = full_name(self.settings, "subject-events")
+        with connect(cluster_of(self.settings)) as client:
             # A wake-up that was sent on leaving has had no effect yet.
             done = committed(client, f"{self.settings.topic_prefix}breachwatch", events)
         for name in READ_TOPICS:
-            for record in read_all(cluster, full_name(self.settings, name)):
+            for record in self._read(name):
                 if name != "subject-events" or record.offset < done[record.partition]:
                     outcome.add(name, record)
         return outcome

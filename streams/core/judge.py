@@ -144,16 +144,13 @@ def lineages_near(
     way = [observation.position] if previous is None else [previous.position, observation.position]
     movement = bounds_of(way).widened(accuracy_m(observation, policy))
     device = f"|{observation.track}"
-    inside = {key.removesuffix(device) for key in state.tracks if key.endswith(device)}
+    inside = {Lineage(*key.removesuffix(device).split("|")) for key in state.tracks if key.endswith(device)}
     found: set[Lineage] = set()
     for ref in state.orders.values():
         for version in ref.versions:
             kept = records.order(ref.order_id, version.version)
             found.update(Lineage(ref.order_id, term_id) for term_id in kept.may_concern(movement))
-            if inside:
-                found.update(
-                    Lineage(ref.order_id, term_id) for term_id in kept.terms if f"{ref.order_id}|{term_id}" in inside
-                )
+            found.update(one for one in inside if one.order_id == ref.order_id and one.term_id in kept.terms)
     return sorted(found)
 
 

@@ -7,6 +7,9 @@ from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import for_code
 
+from streams.kafka.topics import TOPICS, full_name
+from streams.settings import Settings
+
 
 def ends(client: Any, topics: Iterable[str]) -> dict[TopicPartition, int]:
     """Where each partition of these topics (full names) ends: the offset that its next message will have.
@@ -31,6 +34,13 @@ def committed(client: Any, group: str, topic: str) -> dict[int, int]:
     until = ends(client, [topic])
     left = uncommitted(client, group, until)
     return {tp.partition: end - left.get(tp, 0) for tp, end in until.items()}
+
+
+def left_for_workers(client: Any, settings: Settings) -> dict[TopicPartition, int]:
+    """Of all that workers read, the messages that their group has not committed yet, as `uncommitted`."""
+    names = [topic.name for topic in TOPICS if topic.direction == "inbound" and topic.name != "anpr-reads"]
+    until = ends(client, [full_name(settings, name) for name in (*names, "subject-events")])
+    return uncommitted(client, f"{settings.topic_prefix}breachwatch", until)
 
 
 def uncommitted(client: Any, group: str, until: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
