@@ -41,6 +41,12 @@ class Settings(BaseSettings):
         le=9,
         description="copies of each topic; unset means 1 in development, 3 in production",
     )
+    partitions: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="partitions of each topic; unset means 4 in development, 48 in production; permanent",
+    )
     topic_prefix: str = Field(
         default="",
         pattern=r"^([A-Za-z0-9_-]{1,40}-)?$",

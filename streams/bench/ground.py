@@ -109,12 +109,13 @@ class Ground:
     def __init__(self, kafka: LocalKafka, directory: Path, say: Say) -> None:
         self._kafka, self._directory, self.say = kafka, directory, say
 
-    def settings(self, part: str) -> Settings:
-        """Settings of a part, whose topics are there."""
+    def settings(self, part: str, partitions: int | None = None) -> Settings:
+        """Settings of a part, whose topics are there; 4 partitions where nothing else is said."""
         settings = Settings(
             bootstrap_servers=self._kafka.bootstrap_servers,
             topic_prefix=f"{part}-",
             data_dir=self._directory / part,
+            partitions=partitions,
         )
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         admin.apply(admin.plan(settings))

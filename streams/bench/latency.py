@@ -71,7 +71,21 @@ def measure(ground: Ground, rate: int, count: int) -> LatencyFigures:
     """`count` reports and as many messages over bare hops, behind `rate` reads a second."""
     settings = ground.settings(f"latency-{rate}")
     load_orders(ground, settings, count + _WARM_UP)
-    bare = ground.settings(f"hops-{rate}")
+    ours, floors, read_at = _beside(ground, settings, rate, count)
+    found = LatencyFigures(rate, Percentiles.of(ours), Percentiles.of(floors), _stages(settings, read_at))
+    ground.say(f"latency: {rate:,} reads a second: {found.ours}; bare hops {found.floor}")
+    return found
+
+
+def beside_reads(ground: Ground, settings: Settings, rate: int, count: int) -> Percentiles:
+    """Of `count` reports on orders that are known, behind `rate` reads a second."""
+    return Percentiles.of(_beside(ground, settings, rate, count)[0])
+
+
+def _beside(
+    ground: Ground, settings: Settings, rate: int, count: int
+) -> tuple[list[float], list[float], dict[str, float]]:
+    bare = ground.settings(f"hops-{settings.topic_prefix}{rate}")
     topics = [full_name(bare, name) for name in ("breach-reports", "subject-events", "arrest-tasks")]
     with ExitStack() as stack:
         worker = stack.enter_context(ground.running(settings, "worker", "--name", "bench"))
@@ -83,10 +97,7 @@ def measure(ground: Ground, rate: int, count: int) -> LatencyFigures:
             program = (sys.executable, "-m", background.__name__)
             stack.enter_context(ground.running(settings, str(rate), program=program))
             ground.until(lambda: gate.total(JUDGED) > 3 * rate, "plate reads go by", worker, gate)
-        ours, floors, read_at = asyncio.run(_measure(settings, topics, count))
-    found = LatencyFigures(rate, Percentiles.of(ours), Percentiles.of(floors), _stages(settings, read_at))
-    ground.say(f"latency: {rate:,} reads a second: {found.ours}; bare hops {found.floor}")
-    return found
+        return asyncio.run(_measure(settings, topics, count))
 
 
 async def _measure(

@@ -1,7 +1,7 @@
 """All measurements in one run on one broker, as text, as one JSON object, and against the run before."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,14 +9,16 @@ from typing import Any
 import orjson
 import psutil  # type: ignore[import-untyped]
 
-from streams.bench import assess, gate, latency
+from streams.bench import assess, gate, growth, latency
 from streams.bench.assess import AssessFigures
 from streams.bench.gate import GateFigures
 from streams.bench.ground import Say, ground
+from streams.bench.growth import ByOrders, ByProcesses
 from streams.bench.latency import LatencyFigures
 from streams.errors import BreachwatchError
 
-PARTS = ("gate", "assess", "latency")
+RATIO_PARTS = ("gate", "assess", "latency")
+PARTS = (*RATIO_PARTS, "growth")
 RATIOS = ("gate_ratio", "assess_ratio", "latency_ratio")
 
 
@@ -31,6 +33,8 @@ class Size:
     reports: int = 300
     rates: tuple[int, ...] = (0, 1000, 5000)
     repeats: int = 3
+    growth_orders: tuple[int, ...] = (1000, 10_000, 50_000, 200_000)
+    growth_processes: tuple[int, ...] = (1, 2, 4)
 
 
 @dataclass
@@ -40,6 +44,8 @@ class Results:
     gate: GateFigures | None = None
     assess: AssessFigures | None = None
     latency: list[LatencyFigures] = field(default_factory=list)
+    by_orders: list[ByOrders] = field(default_factory=list)
+    by_processes: list[ByProcesses] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
         """For people: ratios first, each beside its floor and its spread."""
@@ -53,6 +59,13 @@ class Results:
             yield f"latency  {at.ratio:.2f} times its floor (p99) at {at.rate:,} reads a second: {at.ours}"
             stages = ", ".join(f"{name} {ms:.1f}" for name, ms in at.stages_ms.items())
             yield f"         bare hops {at.floor}; on average {stages} ms"
+        for one in self.by_orders:
+            ready = f"ready after {one.rebuild_s:.1f} s, {one.restart_s:.1f} s with its store"
+            yield f"growth   {one.orders:,} orders: {ready}"
+            yield f"         worker {one.worker_mb:,.0f} MB, gate {one.gate_mb:,.0f} MB; a task {one.ours}"
+            yield f"         gate {one.gate_per_core:,.0f} reads a second and core"
+        for each in self.by_processes:
+            yield f"growth   {each.processes} workers: {each.assessed_per_s:,.0f} events a second together"
 
     def as_json(self) -> dict[str, Any]:
         """The ratios (of latency at the highest rate), `latency_ms` by rate, and what they are made of."""
@@ -69,6 +82,11 @@ class Results:
             found["latency_ms"] = {str(at.rate): vars(at.ours) for at in self.latency}
             found["latency_floor_ms"] = {str(at.rate): vars(at.floor) for at in self.latency}
             found["latency_stages_ms"] = {str(at.rate): at.stages_ms for at in self.latency}
+        if self.by_orders:
+            found["growth"] = {
+                "by_orders": [asdict(one) for one in self.by_orders],
+                "by_processes": [asdict(each) for each in self.by_processes],
+            }
         return found
 
 
@@ -82,6 +100,10 @@ def bench(parts: Collection[str], size: Size, directory: Path, say: Say) -> Resu
             results.assess = assess.measure(place, size.subjects, size.fixes, size.repeats)
         if "latency" in parts:
             results.latency = [latency.measure(place, rate, size.reports) for rate in size.rates]
+        if "growth" in parts:
+            reads, reports = size.reads, size.reports
+            results.by_orders = [growth.by_orders(place, orders, reads, reports) for orders in size.growth_orders]
+            results.by_processes = [growth.by_processes(place, n, size.fixes) for n in size.growth_processes]
     return results
 
 

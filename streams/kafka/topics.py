@@ -189,7 +189,7 @@ def full_name(settings: Settings, name: str) -> str:
 
 def topic_specs(settings: Settings) -> list[TopicSpec]:
     """Every topic as it must be in the cluster of ``settings``, in the order of the list."""
-    partitions = PARTITIONS[settings.environment]
+    partitions = settings.partitions or PARTITIONS[settings.environment]
     replication = settings.replication or REPLICATION[settings.environment]
     return [
         TopicSpec(full_name(settings, topic.name), partitions, replication, _config(topic, replication))
