@@ -6,7 +6,7 @@ from schemas.orders import IdentifierKind, IdentifierRecord, OrderData, Role
 from streams.core.breaches import withdraw
 from streams.core.draft import Draft
 from streams.core.plates import canonical
-from streams.core.records import NOT_THEIRS, Observation, Records
+from streams.core.records import NOT_THEIRS, KeptOrder, Observation, Records
 from streams.core.sightings import see
 from streams.core.state import SubjectState
 from streams.core.stretches import settle_all
@@ -24,18 +24,27 @@ def identifiers(state: SubjectState, records: Records) -> Named:
     found: Named = {}
     for ref in state.orders.values():
         for version in sorted(ref.versions, key=lambda v: v.version):
-            data = records.order(ref.order_id, version.version).data
+            kept = records.order(ref.order_id, version.version)
             for key, record in found.items():
                 if key[2] == ref.order_id and record.kind not in (IdentifierKind.SUBJECT, IdentifierKind.ORDER):
                     closed = min(record.valid_to or version.effective_from, version.effective_from)
                     found[key] = record.model_copy(update={"valid_to": closed})
-            for record in _named_by(state.subject_id, data):
+            for record in _named_by(state.subject_id, kept):
                 found[(record.kind, record.value, record.order_id)] = record
     return found
 
 
-def _named_by(subject_id: str, data: OrderData) -> list[IdentifierRecord]:
-    """Every identifier that one order version states, with the subject and the order as identifiers too."""
+def _named_by(subject_id: str, kept: KeptOrder) -> list[IdentifierRecord]:
+    """Every identifier that one order version states, with the subject and the order as identifiers too.
+
+    Asked at each fix of a tag: made once for an order version.
+    """
+    if subject_id not in kept.named:
+        kept.named[subject_id] = _stated(subject_id, kept.data)
+    return kept.named[subject_id]
+
+
+def _stated(subject_id: str, data: OrderData) -> list[IdentifierRecord]:
     themselves = [
         IdentifierRecord(kind=kind, value=value, subject_id=subject_id, role=Role.SUBJECT, order_id=data.order_id)
         for kind, value in (

@@ -17,7 +17,7 @@ from streams.core.policy import Policy
 from streams.core.records import NOT_THEIRS, Observation, Records
 from streams.core.state import Fix, SubjectState
 from streams.core.visits import Track, Visit, advance, is_silence, open_visit
-from streams.core.zones import Placement, bounds_of, distance_m, placed, within
+from streams.core.zones import Placement, bounds_of, distance_m, is_surely_within, placed, within
 
 UNSPECIFIED = "unspecified"
 _CERTAINTY = {"tag": Certainty.CONFIRMED, "officer": Certainty.CONFIRMED, "face": Certainty.CONFIRMED}
@@ -89,9 +89,9 @@ def is_too_far(a: Fix, b: Fix, policy: Policy) -> bool:
 
 def _is_too_fast(a: Fix, b: Fix, policy: Policy, at_least_s: float) -> bool:
     """Could nobody have travelled from one to the other? Both error circles are given the benefit."""
-    apart_m = distance_m(a.position, b.position) - a.accuracy_m - b.accuracy_m
     seconds = max(abs((b.at - a.at).total_seconds()), at_least_s)
-    return apart_m / seconds > policy.evidence.max_speed_mps
+    reach_m = seconds * policy.evidence.max_speed_mps + a.accuracy_m + b.accuracy_m
+    return not is_surely_within(reach_m, a.position, b.position) and distance_m(a.position, b.position) > reach_m
 
 
 def is_filtered(track: str) -> bool:

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from pydantic import TypeAdapter
 
 from schemas.base import AnyArea, Model, Position
-from schemas.orders import Buffer, Curfew, Distance, ExclusionZone, OrderData, Term
+from schemas.orders import Buffer, Curfew, Distance, ExclusionZone, IdentifierRecord, OrderData, Term
 from streams.core.zones import Bounds, Zone, ZoneIndex, prepare
 
 MINUTE_S = 60
@@ -211,6 +211,8 @@ class KeptOrder:
         self.data = data
         self.terms: dict[str, Term] = {term.term_id: term for term in data.terms}
         self._zones: dict[str, Zone] = {}
+        self.named: dict[str, list[IdentifierRecord]] = {}
+        """Subject -> who and what it names under that subject; see `streams.core.identity`."""
 
     @cached_property
     def _by_place(self) -> ZoneIndex:

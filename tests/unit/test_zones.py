@@ -13,10 +13,26 @@ from pydantic import TypeAdapter
 from pyproj import CRS, Transformer
 
 from schemas.base import Area, Position
-from streams.core.zones import Placement, Zone, ZoneIndex, bounds_of, distance_m, placed, prepare, within
+from streams.core.zones import (
+    Placement,
+    Zone,
+    ZoneIndex,
+    bounds_of,
+    distance_m,
+    is_surely_within,
+    placed,
+    prepare,
+    within,
+)
 
 IN, STRADDLING, OUT = Placement.IN, Placement.STRADDLING, Placement.OUT
 _AREA: TypeAdapter[Any] = TypeAdapter(Area)
+
+
+# Within 0.2 degrees of each other and anywhere, up to the poles.
+ORIGINS_ANYWHERE = st.tuples(st.floats(-90, 90), st.floats(-180, 180)) | st.tuples(
+    st.floats(51, 51.2), st.floats(0, 0.2)
+)
 
 
 def zone(area: dict[str, Any]) -> Zone:
@@ -108,6 +124,14 @@ def test_distances_are_geodesic() -> None:
     """London to Edinburgh, by Karney's own GeodSolve: 534.1 km, which a sphere of 6,371 km misses by 1 km."""
     london, edinburgh = Position(latitude=51.5074, longitude=-0.1278), Position(latitude=55.9533, longitude=-3.1883)
     assert distance_m(london, edinburgh) == pytest.approx(534_100, abs=500)
+
+
+@given(ORIGINS_ANYWHERE, ORIGINS_ANYWHERE)
+def test_what_is_surely_within_a_distance_is(a: tuple[float, float], b: tuple[float, float]) -> None:
+    here, there = (Position(latitude=place[0], longitude=place[1]) for place in (a, b))
+    measured = distance_m(here, there)
+    assert not is_surely_within(measured * 0.999 - 0.001, here, there)
+    assert is_surely_within(measured * 1.6 + 1, here, here)
 
 
 # -- an independent way to measure -------------------------------------------------------------------------
