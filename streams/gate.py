@@ -8,7 +8,6 @@ the read, once workers have got to it. So reads on no order are remembered until
 
 import asyncio
 import contextlib
-import gc
 import math
 import signal
 import time
@@ -327,9 +326,6 @@ def _fault_of(value: bytes | None, max_bytes: int) -> BadMessageError | None:
 
 async def run_gate(settings: Settings, health: Health) -> None:
     """Run one gate until SIGTERM or SIGINT."""
-    # The look-back keeps each read for half a minute, which Python's collector takes for a heap that grows, and
-    # walks again and again: a fifth to a third of all time. Reads are in no cycles.
-    gc.set_threshold(100_000, 50, 100)
     gate = Gate(settings, health)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,10 +11,12 @@ def command() -> None:
     from streams.health import Health, serve
     from streams.kafka import admin
     from streams.logs import configure_logging
+    from streams.runtime import prepare
 
     settings = load_settings()
     admin.require(settings, "gate")
     configure_logging()
+    prepare()
     health = Health()
     serve(settings.metrics_port, health)
     asyncio.run(run_gate(settings, health))

@@ -15,10 +15,12 @@ def command(
     from streams.health import Health, serve
     from streams.kafka import admin
     from streams.logs import configure_logging
+    from streams.runtime import prepare
 
     settings = load_settings()
     admin.require(settings, "worker")
     configure_logging()
+    prepare()
     health = Health()
     serve(settings.metrics_port, health)
     app = create_app(settings, name, health)
