@@ -11,6 +11,7 @@ from schemas.base import Event
 from schemas.custody import CustodyEvent
 from schemas.orders import IdentityCorrected, Order, OrderEnded, OrderServed, OrderStayed, RequirementMet
 from schemas.reports import BreachReport, Retraction, SourceHeartbeat
+from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
 from schemas.updates import TaskUpdate
 
@@ -30,14 +31,18 @@ AnyEvent = Annotated[
     | FaceMatch
     | Adjudication
     | CustodyEvent
-    | TaskUpdate,
+    | TaskUpdate
+    | RetroSearch,
     Field(discriminator="type"),
 ]
+
+_SIGHTINGS: tuple[type[Event], ...] = (PlateRead, TagFix, OfficerSighting, FaceMatch, Adjudication, Retraction)
 
 TOPIC_EVENTS: dict[str, tuple[type[Event], ...]] = {
     "orders": (Order, OrderServed, OrderEnded, OrderStayed, RequirementMet, IdentityCorrected, Retraction),
     "breach-reports": (BreachReport, Retraction),
-    "sightings": (PlateRead, TagFix, OfficerSighting, FaceMatch, Adjudication, Retraction),
+    "sightings": _SIGHTINGS,
+    "sightings-backfill": (*_SIGHTINGS, RetroSearch),
     "anpr-reads": (PlateRead,),
     "custody-events": (CustodyEvent, Retraction),
     "task-updates": (TaskUpdate,),

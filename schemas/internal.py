@@ -24,6 +24,8 @@ class Arrival(Model):
     """Of the inbound message's value, hex."""
     traceparent: str | None = None
     """W3C trace context: of the message's header, else of the event."""
+    search_id: str | None = None
+    """Of the search of retained reads that found it; None for what came by itself."""
 
 
 class Routing(Arrival):
@@ -96,7 +98,7 @@ def encode_subject_event(subject_id: str, routing: Routing, value: bytes) -> byt
     return orjson.dumps(
         {
             "subject_id": subject_id,
-            "routing": routing.model_dump(mode="json"),
+            "routing": routing.model_dump(mode="json", exclude_none=True),
             "event": orjson.Fragment(value.strip()),
         }
     )
@@ -138,7 +140,9 @@ def _upcast(value: bytes | str) -> bytes | None:
 
 def encode_held(arrival: Arrival, value: bytes) -> bytes:
     """The wire form of a Held around the inbound value, which is carried unchanged."""
-    return orjson.dumps({**arrival.model_dump(mode="json"), "event": orjson.Fragment(value.strip())})
+    return orjson.dumps(
+        {**arrival.model_dump(mode="json", exclude_none=True), "event": orjson.Fragment(value.strip())}
+    )
 
 
 class DeadLetterHeaders(Model):

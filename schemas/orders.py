@@ -4,6 +4,7 @@ Each `order` message states one version of the order in full (SPA 2019 s6: date 
 its own period and locality). A null value or a missing message never ends an order; only `order_ended` does.
 """
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -392,6 +393,10 @@ class IdentityCorrected(Event):
 
     type: Literal["identity_corrected"]
     data: IdentityCorrectedData
+
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""An identifier that is valid until then names nobody any more: the index forgets it."""
 
 
 class IdentifierRecord(Model):

@@ -201,6 +201,10 @@ class Alert(Model):
     """Who must act on it; None: whoever watches."""
     forces: list[str] = []
     """Whose: the owning force, those where the events were, and a neighbour that is asked to help."""
+    order_id: str | None = None
+    """Of `retro_search_proposed`: the order that was known late."""
+    since: Instant | None = None
+    """Of the same: from when on its subject's vehicles may have been passed over."""
     exercise: bool = False
     traceparent: str | None = None
 

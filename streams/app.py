@@ -10,6 +10,7 @@ from typing import Any
 import faust
 import structlog
 from faust.exceptions import ConsistencyError
+from faust.types import TP
 from faust.types.auth import CredentialsT
 from mode import Service
 
@@ -17,6 +18,7 @@ from streams import transport
 from streams.agents.assess import assess_agent
 from streams.agents.ingest import INGESTED, ingest_agent
 from streams.alarms import AlarmClock, Alarms
+from streams.backlog import Backlog
 from streams.broker_clock import BrokerClock
 from streams.core import jurisdiction
 from streams.core.policy import load_policy
@@ -108,6 +110,10 @@ class App(faust.App):
         )
         return self.tables.add(table)
 
+    def end_of(self, tp: TP) -> int:
+        """Where a stream partition ended when it was last fetched."""
+        return self.consumer.highwater(tp) or 0
+
     def handed_out(self) -> dict[object, Progress]:
         """Of each stream partition, what is committed and what agents have been handed; nothing while tables recover.
 
@@ -183,6 +189,9 @@ def faust_options(settings: Settings) -> dict[str, Any]:
         "broker_session_timeout": settings.session_timeout_s,
         "broker_heartbeat_interval": settings.session_timeout_s / 4,
         "broker_max_poll_interval": 300.0,
+        # Faust holds no more than 4,096 messages for an agent, and while one agent's are that many, messages of other
+        # topics wait too. It stops fetching a partition at four fifths; a fetch without a bound brings 5,000.
+        "broker_max_poll_records": 100,
         "broker_request_timeout": max(90.0, settings.session_timeout_s * 2),
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": MAX_REQUEST_BYTES,
@@ -221,10 +230,10 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     index = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     rows, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
     subjects = Subjects(rows, records, settings.decoded_subjects)
-    alarms = Alarms(BrokerClock())
-    assess_agent(app, policy, subjects, alarms)
+    alarms, backlog = Alarms(BrokerClock()), Backlog(app.end_of)
+    assess_agent(app, policy, subjects, alarms, backlog)
     for name in INGESTED:
-        ingest_agent(app, name, index)
+        ingest_agent(app, name, index, backlog)
     redrive = Redrive(app, cluster, index)
     alarm_clock = AlarmClock(app, alarms)
 
@@ -241,6 +250,7 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     @rows.on_recover
     async def _take_over(*_: Any) -> None:
         subjects.clear()
+        backlog.clear()
         alarm_clock.load(rows)
         app.recovered.set()
 

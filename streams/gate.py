@@ -277,7 +277,7 @@ class Gate(ConsumerRebalanceListener):
             self._look_back.seen(partition, messages[-1].offset + 1)
             passed += len(unknown)
             for message in others:
-                error = _fault_of(message.value, self._settings.max_message_bytes)
+                error = fault_of(message.value, self._settings.max_message_bytes)
                 if error is not None:
                     sends += await self._dead_letter(message, error)
                 else:
@@ -293,7 +293,7 @@ class Gate(ConsumerRebalanceListener):
         sends = [
             await self._forward(value, headers)
             for value, headers in self._look_back.recall(plates)
-            if _fault_of(value, self._settings.max_message_bytes) is None
+            if fault_of(value, self._settings.max_message_bytes) is None
         ]
         metrics.READS.labels("forwarded_late").inc(len(sends))
         return sends
@@ -316,7 +316,8 @@ class Gate(ConsumerRebalanceListener):
         return sends
 
 
-def _fault_of(value: bytes | None, max_bytes: int) -> BadMessageError | None:
+def fault_of(value: bytes | None, max_bytes: int) -> BadMessageError | None:
+    """Why it is no read; None for a read."""
     try:
         decode(TOPIC, value, max_bytes)
     except BadMessageError as error:

@@ -100,6 +100,11 @@ class Settings(BaseSettings):
         description="reads on no order remembered at most (some 0.8 KB each), however far behind workers are; half a "
         "minute of 5,000 a second are 150,000",
     )
+    rescan_gate_lag_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="seconds that the gate may be behind its look-back before a search of retained reads waits",
+    )
     gate_batch: int = Field(default=5000, gt=0, description="reads taken from the broker at a time")
     max_message_bytes: int = Field(
         default=1_000_000, gt=0, description="bytes of a message value that an ingest agent still parses"

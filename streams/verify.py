@@ -16,12 +16,13 @@ from schemas.orders import IdentifierRecord
 from schemas.safeguarding import SafeguardingState, SafeguardingTask
 from schemas.tasks import ArrestTask, TaskState
 from streams.agents.assess import identifier_key
-from streams.core.identity import identifiers
+from streams.core.identity import identifiers, in_index
 from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
 from streams.core.reread import Reread
 from streams.core.rows import NewerRowError, load
 from streams.core.state import FINAL, SubjectState
+from streams.core.tasks import live_task
 from streams.kafka.admin import cluster_of
 from streams.kafka.client import connect
 from streams.kafka.lag import committed
@@ -134,7 +135,8 @@ def _partition(
         if missing := _missing(state, kept):
             found.wrong += missing
             continue
-        standing.identifiers |= {identifier_key(record): record for record in identifiers(state, kept).values()}
+        held = in_index(kept, state, identifiers(state, kept), task_open=live_task(state) is not None)
+        standing.identifiers |= {identifier_key(record): record for record in held.values()}
         if reread.read[subject] != state.revision:
             found.older += 1
             continue

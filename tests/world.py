@@ -131,7 +131,7 @@ class World:
 
     def nothing_happened(self) -> bool:
         """No breach, no task, and no alert beyond those about the orders themselves."""
-        return not self.tasks and self.kinds() <= {"check_order"}
+        return not self.tasks and self.kinds() <= {"check_order", "retro_search_proposed"}
 
 
 def person(subject_id: str = SUBJECT, **more: Any) -> Mapping[str, Any]:

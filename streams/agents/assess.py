@@ -12,6 +12,7 @@ from schemas.internal import SubjectEvent
 from schemas.orders import IdentifierRecord
 from streams import dead_letters, metrics
 from streams.alarms import Alarms
+from streams.backlog import Backlog
 from streams.core.assess import decide
 from streams.core.effects import Effects
 from streams.core.policy import Policy
@@ -31,7 +32,7 @@ def identifier_key(record: IdentifierRecord) -> bytes:
     )
 
 
-def assess_agent(app: Any, policy: Policy, subjects: Subjects, alarms: Alarms) -> None:
+def assess_agent(app: Any, policy: Policy, subjects: Subjects, alarms: Alarms, backlog: Backlog) -> None:
     """Register the agent of `subject-events` over the tables of subjects and records."""
     events = app.raw_topic("subject-events")
     letters = app.raw_topic("dead-letters")
@@ -97,5 +98,6 @@ def assess_agent(app: Any, policy: Policy, subjects: Subjects, alarms: Alarms) -
         async for received in stream.events():
             async with app.whole(received.message):
                 await assess_one(received.message)
+                backlog.applied(received.message.tp, received.message.offset)
 
     app.agent(events, name="assess", concurrency=1)(assess)

@@ -12,16 +12,18 @@ from schemas.custody import CustodyEvent
 from schemas.internal import DeadlineDue, MovedEvidence, MovedMatter, SubjectEvent
 from schemas.orders import IdentityCorrected, Order, OrderEnded, OrderServed, OrderStayed, RequirementMet, Role
 from schemas.reports import BreachReport, Retraction
+from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, TagFix
 from schemas.updates import TaskUpdate
 from streams.core import deadlines, moved, on_evidence, on_orders, on_tasks, safeguarding
 from streams.core.draft import Draft
 from streams.core.effects import Effects
+from streams.core.identity import changed, identifiers, in_index
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.replay import is_replay, restore
 from streams.core.state import MAX_KNOWN_IDS, MAX_OUTBOX, MAX_OUTBOX_BYTES, OutboxEntry, SubjectState, short_id, trim
-from streams.core.tasks import snapshot
+from streams.core.tasks import live_task, snapshot
 
 
 def decide(
@@ -40,6 +42,7 @@ def decide(
     """
     replayed = is_replay(state, appended_at, offset)
     draft = Draft(state, records, incoming, policy, appended_at, offset)
+    task_was_open = live_task(state) is not None
     state.now = draft.now
     _forget_committed(state, records, committed)
     observation = on_evidence.observed(draft)
@@ -76,10 +79,23 @@ def decide(
             row.revision += 1
             row.updated_at = draft.now
             draft.effects.safeguarding.append(safeguarding.snapshot(row, state, records, policy))
+    _follow_vehicles(draft, task_was_open)
     _remember(draft)
     state.hours = sorted(records.hours)
     state.wake_at = deadlines.next_due(state, records, policy)
     return draft.effects
+
+
+def _follow_vehicles(draft: Draft, task_was_open: bool) -> None:
+    """With a task open every vehicle of the subject is looked for; afterwards only where a term is about places."""
+    state, records = draft.state, draft.records
+    task_is_open = live_task(state) is not None
+    if task_is_open != task_was_open:
+        named = identifiers(state, records)
+        before, after = (
+            in_index(records, state, named, task_open=is_open) for is_open in (task_was_open, task_is_open)
+        )
+        draft.effects.identifiers += changed(before, after)
 
 
 def _apply(draft: Draft) -> None:
@@ -111,6 +127,8 @@ def _apply(draft: Draft) -> None:
             on_evidence.adjudication(draft, event)
         case Retraction():
             on_evidence.retraction(draft, event)
+        case RetroSearch():
+            on_evidence.retro_search(draft, event)
         case DeadlineDue():
             deadlines.due(draft)
         case TagFix() if draft.routing.role is Role.PROTECTED_PERSON:

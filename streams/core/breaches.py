@@ -15,6 +15,7 @@ from streams.core.tasks import SYSTEM, change_state, forces_of, live_task, note,
 from streams.core.transitions import SEARCHING
 from streams.core.visits import Visit
 
+RETROSPECTIVE = "retrospective: found in retained reads, which were searched after the order was known"
 CHECK_THE_IMAGE = "look at the image before acting: a plate shows a vehicle, not its driver"
 
 
@@ -53,7 +54,8 @@ def open_visit_breach(draft: Draft, lineage: Lineage, device: str, visit: Visit,
     """A visit is a breach of the term as it stood when the visit began."""
     version = version_of_visit(draft, lineage, visit, shown_by)
     term = draft.records.order(lineage.order_id, version).terms[lineage.term_id]
-    flags = [CHECK_THE_IMAGE] if device.startswith("plate:") else []
+    flags = [RETROSPECTIVE] if shown_by.search_id is not None else []
+    flags += [CHECK_THE_IMAGE] if device.startswith("plate:") else []
     flags += excuses(term, None)
     if (
         not visit.certain

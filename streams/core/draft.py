@@ -115,6 +115,8 @@ class Draft:
         cause: Sequence[str] = (),
         to: Addressee | None = None,
         forces: Sequence[str] = (),
+        order_id: str | None = None,
+        since: datetime | None = None,
     ) -> None:
         """Raise an alert; its id comes from `cause`, or from the event where none is given."""
         self.effects.alerts.append(
@@ -130,6 +132,8 @@ class Draft:
                 event_id=self.event.event_id,
                 to=to,
                 forces=list(forces),
+                order_id=order_id,
+                since=since,
                 exercise=self.state.exercise,
                 traceparent=self.routing.traceparent,
             )

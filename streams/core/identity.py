@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from schemas.orders import IdentifierKind, IdentifierRecord, OrderData, Role
+from schemas.orders import NEVER, IdentifierKind, IdentifierRecord, OrderData, Role
 from streams.core.breaches import withdraw
 from streams.core.draft import Draft
 from streams.core.plates import canonical
@@ -32,6 +32,37 @@ def identifiers(state: SubjectState, records: Records) -> Named:
             for record in _named_by(state.subject_id, kept):
                 found[(record.kind, record.value, record.order_id)] = record
     return found
+
+
+def in_index(records: Records, state: SubjectState, named: Named, *, task_open: bool) -> Named:
+    """Of what the orders name, what the index holds.
+
+    A vehicle is looked for only where a term is about places, or while a task is open: of anybody else the cameras'
+    reads concern nobody.
+    """
+    if task_open:
+        return named
+    of_places = {
+        ref.order_id
+        for ref in state.orders.values()
+        if any(records.order(ref.order_id, version.version).is_about_places for version in ref.versions)
+    }
+    return {
+        key: record
+        for key, record in named.items()
+        if record.kind is not IdentifierKind.PLATE or record.order_id in of_places
+    }
+
+
+def changed(before: Named, after: Named) -> list[IdentifierRecord]:
+    """What the index must be told so that it holds `after`."""
+    gone = [never(record) for key, record in before.items() if key not in after]
+    return gone + [record for key, record in after.items() if before.get(key) != record]
+
+
+def never(record: IdentifierRecord) -> IdentifierRecord:
+    """The same identifier, naming nobody any more."""
+    return record.model_copy(update={"valid_from": None, "valid_to": NEVER})
 
 
 def _named_by(subject_id: str, kept: KeptOrder) -> list[IdentifierRecord]:

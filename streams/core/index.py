@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from schemas.orders import IdentifierKind, IdentifierRecord, Role
+from schemas.orders import NEVER, IdentifierKind, IdentifierRecord, Role
 from streams.core.plates import canonical, readings, skeleton
 from streams.core.resolve import EXERCISE
 
@@ -46,6 +46,9 @@ class IdentifierIndex:
         new = _Named(
             record.subject_id, record.order_id, record.role, record.person_id, record.valid_from, record.valid_to
         )
+        if new.valid_to is not None and new.valid_to <= NEVER:
+            self._forget(record.kind, value, new)
+            return
         others = [named for named in self._named.get((record.kind, value), ()) if named[:3] != new[:3]]
         self._named[(record.kind, value)] = (*others, new)
         if record.kind is IdentifierKind.PLATE and not others:
@@ -55,6 +58,19 @@ class IdentifierIndex:
                     known.add(value)
                 elif known != value:
                     self._plates[read] = {known, value}
+
+    def _forget(self, kind: IdentifierKind, value: str, gone: _Named) -> None:
+        left = tuple(named for named in self._named.get((kind, value), ()) if named[:3] != gone[:3])
+        if left:
+            self._named[(kind, value)] = left
+        elif self._named.pop((kind, value), ()) and kind is IdentifierKind.PLATE:
+            for read in readings(value):
+                known = self._plates[read]
+                others = known - {value} if isinstance(known, set) else {known} - {value}
+                if others:
+                    self._plates[read] = others
+                else:
+                    del self._plates[read]
 
     @property
     def looks_known(self) -> Container[str]:

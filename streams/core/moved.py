@@ -6,7 +6,7 @@ that one.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ import orjson
 from schemas.base import Event
 from schemas.internal import DeadlineDue, MovedEvidence, MovedMatter, MovedMatterData, SubjectEvent
 from schemas.orders import (
+    NEVER,
     IdentifierKind,
     IdentifierRecord,
     IdentityCorrected,
@@ -33,7 +34,7 @@ from streams.core import safeguarding
 from streams.core.breaches import add_fact, withdraw
 from streams.core.draft import Draft
 from streams.core.effects import cause_id
-from streams.core.identity import Named, identifiers, is_somebody_elses
+from streams.core.identity import Named, identifiers, is_somebody_elses, never
 from streams.core.judge import is_zone_evidence
 from streams.core.records import Observation
 from streams.core.resolve import EXERCISE, world_id
@@ -43,7 +44,6 @@ from streams.core.stretches import settle_all
 from streams.core.tasks import SYSTEM, change_state, live_task, note
 from streams.core.transitions import TRANSITIONS
 
-_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _AT_A_TIME = 200
 """Observations in one message: some 80 KB."""
 
@@ -161,15 +161,13 @@ def _names(named: Named, observation: Observation) -> bool:
     kind, _, _ = observation.track.partition(":")
     if kind not in ("tag", "plate"):
         return False
-    never = {key: record.model_copy(update={"valid_to": _NEVER}) for key, record in named.items()}
-    ever_named = is_somebody_elses(never, observation.track, observation.at)
+    ended = {key: record.model_copy(update={"valid_to": NEVER}) for key, record in named.items()}
+    ever_named = is_somebody_elses(ended, observation.track, observation.at)
     return ever_named and not is_somebody_elses(named, observation.track, observation.at)
 
 
 def _close(draft: Draft, named: Named) -> None:
-    draft.effects.identifiers += [
-        record.model_copy(update={"valid_from": None, "valid_to": _NEVER}) for record in named.values()
-    ]
+    draft.effects.identifiers += [never(record) for record in named.values()]
 
 
 def _json(part: BreachFact | TaskRow) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
-from schemas.base import Event
+from schemas.base import Event, format_time
 from schemas.orders import Role
 from schemas.reports import BreachReport, Retraction
+from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
 from streams.core.breaches import judge_report_breaches, withdraw
 from streams.core.draft import Draft
@@ -44,6 +45,7 @@ def _observation(draft: Draft, **fields: object) -> Observation:
             "partition": routing.partition,
             "offset": routing.offset,
             "sha256": routing.sha256,
+            "search_id": routing.search_id,
             "applied_at": draft.offset,
             **fields,
         }
@@ -216,6 +218,17 @@ def device_state(draft: Draft, event: TagFix) -> None:
     if event.data.battery_low:
         draft.quietly("battery_low", "the tag reports a low battery")
         draft.alert_once_an_hour("tag_battery", "low", f"tag {tag} reports a low battery", tag)
+
+
+def retro_search(draft: Draft, event: RetroSearch) -> None:
+    """Retained reads are searched for the subject's vehicles: under what authority, and what came of it."""
+    data = event.data
+    reasons = [f"search {data.search_id} of plate reads since {format_time(data.since)}", data.authority, data.reason]
+    if data.retained_from is not None:
+        reasons.append(f"reads before {format_time(data.retained_from)} are not retained any more")
+    if data.phase == "ended":
+        reasons.append(f"{data.reads} reads searched, {data.matches} passed on")
+    draft.audit(f"retro_search_{data.phase}", *reasons, orders=data.order_ids)
 
 
 def on_partner(draft: Draft, event: TagFix) -> None:

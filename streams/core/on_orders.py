@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
+from schemas.base import format_time
 from schemas.orders import (
+    IdentifierKind,
     Order,
     OrderData,
     OrderEnded,
@@ -14,11 +16,12 @@ from schemas.orders import (
 from streams.core.breaches import withdraw
 from streams.core.deadlines import requirement_at
 from streams.core.draft import Draft
-from streams.core.force import effective_from
-from streams.core.identity import identifiers, reattribute
+from streams.core.force import begins, effective_from
+from streams.core.identity import Named, changed, identifiers, in_index, reattribute
 from streams.core.kinds import KINDS
 from streams.core.sightings import rejudge
 from streams.core.state import End, OrderRef, Stay, VersionRef
+from streams.core.tasks import live_task
 
 
 def _ref(draft: Draft, order_id: str) -> OrderRef:
@@ -42,6 +45,7 @@ def order(draft: Draft, event: Order) -> None:
         draft.audit("order_repeated", "this version is already held; a new event id with the same content")
         return
     before = identifiers(draft.state, draft.records)
+    held = _held(draft, before)
     ref.versions.append(
         VersionRef(
             version=data.version,
@@ -59,7 +63,8 @@ def order(draft: Draft, event: Order) -> None:
         _serve(ref, data.version, data.service)
     _supersede(draft)
     after = identifiers(draft.state, draft.records)
-    draft.effects.identifiers += [record for key, record in after.items() if before.get(key) != record]
+    news = changed(held, _held(draft, after))
+    draft.effects.identifiers += news
     name = f"{data.order_id}/{data.version}"
     until = f"to {data.expires_at:%Y-%m-%d}" if data.expires_at else "until further order"
     draft.audit("order_loaded", f"in force from {effective_from(data):%Y-%m-%d} {until}", orders=[name])
@@ -68,11 +73,38 @@ def order(draft: Draft, event: Order) -> None:
         draft.alert(
             "check_order", "medium", f"order {data.order_id}: {doubt}; it is loaded and acted on", cause=(name,)
         )
+    if any(record.kind is IdentifierKind.PLATE for record in news):
+        _propose_search(draft, ref, data.version)
     others = {other.order_id for other in draft.state.orders.values() for v in other.versions if v.waits_for}
     touched = {data.order_id, *others, *([data.replaces] if data.replaces else [])}
     if before != after and reattribute(draft, after):
         touched = set(draft.state.orders)
     rejudge(draft, touched)
+
+
+def _held(draft: Draft, named: Named) -> Named:
+    """What the index holds of them, as things stand."""
+    return in_index(draft.records, draft.state, named, task_open=live_task(draft.state) is not None)
+
+
+def _propose_search(draft: Draft, ref: OrderRef, version: int) -> None:
+    """The gate passes over reads of vehicles that it does not know of. What it passed over since a late order took
+    effect is retained for two days, and a person may have it searched."""
+    rule = draft.policy.retro_search
+    since = next(begins(draft.state, known) for known in ref.versions if known.version == version)
+    if since is None or not rule.propose_after_s < (draft.now - since).total_seconds() <= rule.propose_within_s:
+        return
+    draft.alert(
+        "retro_search_proposed",
+        "medium",
+        f"order {ref.order_id} took effect on {since:%Y-%m-%d at %H:%M}Z and became known only now: plate reads on "
+        f"its vehicles since then were passed over. To search those that are retained: breachwatch rescan --order "
+        f"{ref.order_id} --from {format_time(since)} --authority REFERENCE --reason TEXT",
+        cause=(ref.order_id, str(version)),
+        order_id=ref.order_id,
+        since=since,
+    )
+    draft.audit("retro_search_proposed", "the order was known late", orders=[f"{ref.order_id}/{version}"])
 
 
 def doubts(data: OrderData) -> list[str]:

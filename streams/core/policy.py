@@ -48,6 +48,22 @@ class Evidence(_Section):
     face_keep_s: Seconds
 
 
+class RetroSearch(_Section):
+    """When retained plate reads are searched for an order that was known late."""
+
+    propose_after_s: Seconds
+    propose_within_s: Seconds
+    automatic: bool
+    authority: Annotated[str, Field(max_length=200)]
+    """What authorises an automatic search; asked for where that is on."""
+
+    @model_validator(mode="after")
+    def _authorised(self) -> "RetroSearch":
+        if self.automatic and not self.authority:
+            raise ValueError("automatic searches need an authority")
+        return self
+
+
 class Accuracy(_Section):
     """Metres taken where a position does not state its own accuracy."""
 
@@ -160,6 +176,7 @@ class Policy(_Section):
     visits: Visits
     limits: Limits
     evidence: Evidence
+    retro_search: RetroSearch
     accuracy: Accuracy
     scores: Scores
     safeguarding: Safeguarding

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from pydantic import TypeAdapter
 
 from schemas.base import AnyArea, Model, Position
-from schemas.orders import Buffer, Curfew, Distance, ExclusionZone, IdentifierRecord, OrderData, Term
+from schemas.orders import Buffer, Curfew, Distance, ExclusionZone, IdentifierRecord, OrderData, Residence, Term
 from streams.core.zones import Bounds, Zone, ZoneIndex, prepare
 
 MINUTE_S = 60
@@ -45,6 +45,8 @@ class Observation(Model):
     partition: int
     offset: int
     sha256: str
+    search_id: str | None = None
+    """Of the search of retained reads that found it."""
     applied_at: int
     """Offset in `subject-events` of the record that brought it: the same offset again is a replay after a
     crash, another one is a duplicate."""
@@ -204,6 +206,9 @@ class Records:
         return kept
 
 
+_OF_PLACES = ExclusionZone | Buffer | Distance | Curfew | Residence
+
+
 class KeptOrder:
     """An order version, decoded once, with its zones prepared once."""
 
@@ -213,6 +218,11 @@ class KeptOrder:
         self._zones: dict[str, Zone] = {}
         self.named: dict[str, list[IdentifierRecord]] = {}
         """Subject -> who and what it names under that subject; see `streams.core.identity`."""
+
+    @cached_property
+    def is_about_places(self) -> bool:
+        """Can a sighting of a vehicle matter to a term of it?"""
+        return any(term.locality is not None or isinstance(term, _OF_PLACES) for term in self.data.terms)
 
     @cached_property
     def _by_place(self) -> ZoneIndex:

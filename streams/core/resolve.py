@@ -19,6 +19,7 @@ from schemas.orders import (
     Role,
 )
 from schemas.reports import BreachReport, Retraction
+from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
 from schemas.updates import TaskUpdate
 
@@ -31,7 +32,16 @@ def world_id(subject_id: str, exercise: bool) -> str:
     return f"{EXERCISE}{subject_id}" if exercise else subject_id
 
 
-_OF_A_SUBJECT = OrderServed | OrderEnded | OrderStayed | RequirementMet | IdentityCorrected | Retraction | TaskUpdate
+_OF_A_SUBJECT = (
+    OrderServed
+    | OrderEnded
+    | OrderStayed
+    | RequirementMet
+    | IdentityCorrected
+    | Retraction
+    | TaskUpdate
+    | RetroSearch
+)
 
 
 class Index(Protocol):

@@ -28,7 +28,8 @@ Kind = Literal["TOPIC", "GROUP", "CLUSTER"]
 
 _ALL = tuple(topic.name for topic in TOPICS)
 _INGESTED = tuple(t.name for t in TOPICS if t.direction == "inbound" and t.name != "anpr-reads")
-_WORKERS, _GATES = "breachwatch", "breachwatch-gate"
+_WORKERS, GATES = "breachwatch", "breachwatch-gate"
+RESCANS = "breachwatch-rescan"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Role:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     group: str | None = None
+    """One whose name ends in `*` stands for all that begin so."""
     watches_group: str | None = None
     checks: bool = False
 
@@ -52,7 +54,7 @@ ROLES: dict[str, Role] = {
         "the gate",
         ("anpr-reads", "identifiers", "orders", "subject-events"),
         ("sightings", "alerts"),
-        group=_GATES,
+        group=GATES,
         watches_group=_WORKERS,
         checks=True,
     ),
@@ -62,6 +64,13 @@ ROLES: dict[str, Role] = {
         ("task-updates",),
     ),
     "auditor": Role("reads the audit trail and the tasks", ("audit", "arrest-tasks", "safeguarding-tasks", "alerts")),
+    "searcher": Role(
+        "searches retained plate reads for orders that were known late",
+        ("anpr-reads", "identifiers", "alerts"),
+        ("sightings-backfill",),
+        group=f"{RESCANS}*",
+        watches_group=GATES,
+    ),
     "dead-letters": Role(
         "mends dead letters and sends them again",
         ("dead-letters",),
@@ -134,5 +143,9 @@ def _acl(user: str, one: Grant) -> ACL:
         host="*",
         operation=ACLOperation[one.operation],
         permission_type=ACLPermissionType.ALLOW,
-        resource_pattern=ResourcePattern(ResourceType[one.kind], one.name, Pattern.LITERAL),
+        resource_pattern=ResourcePattern(
+            ResourceType[one.kind],
+            one.name.removesuffix("*"),
+            Pattern.PREFIXED if one.name.endswith("*") else Pattern.LITERAL,
+        ),
     )

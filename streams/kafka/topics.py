@@ -83,6 +83,7 @@ TOPICS: tuple[Topic, ...] = (
     _inbound("orders", 30, "Orders made, varied, served and discharged, from courts and records."),
     _inbound("breach-reports", 30, "Breaches that callers and staff report."),
     _inbound("sightings", 7, "Positions of tags and people, and the plate reads that matched an order."),
+    _inbound("sightings-backfill", 7, "Sightings in bulk, of a time gone by: taken up while nothing else waits."),
     _inbound("anpr-reads", 2, "Every read of the number-plate cameras; only the gate reads it."),
     _inbound("custody-events", 30, "Detentions, releases and bail, from custody."),
     _inbound("task-updates", 30, "What people did with a task, from the dashboards."),

@@ -35,6 +35,7 @@ def test_what_others_write_is_never_compacted() -> None:
         "orders",
         "breach-reports",
         "sightings",
+        "sightings-backfill",
         "anpr-reads",
         "custody-events",
         "task-updates",
