@@ -38,6 +38,10 @@ from streams.watchdog import Progress, Pulse, Watchdog
 log = structlog.get_logger()
 
 TOPIC = "anpr-reads"
+# Between two looks whether there is room again.
+_FULL_S = 0.05
+# What workers take at most, where they get on at all: a poll, a commit, and what was sent in between.
+_WORKERS_MAY_LAG_S = 5.0
 
 
 def sift(messages: Iterable[Any], known: Container[str]) -> tuple[list[str], list[Any], list[Any]]:
@@ -68,39 +72,44 @@ Read = tuple[bytes, Sequence[tuple[str, bytes]]]
 class _Batch(NamedTuple):
     """Reads of one batch and partition that are on no order, oldest first."""
 
-    judged_at: float
-    """Monotonic seconds."""
-    partition: TopicPartition
+    born: float
+    """When they were in the log, at the latest (monotonic seconds)."""
     first_offset: int
     skeletons: list[str]
     reads: list[Read]
 
 
 class LookBack:
-    """Reads on no order that an order may still come for, batch by batch as they were judged.
+    """Reads on no order that an order may still come for, batch by batch.
 
-    A batch is remembered until every order that was in the log `seconds` after it is known here, but never more
-    reads than `most`. Where each partition may be committed to follows from what is remembered. Nothing is done for a
-    single read: a newly known plate, which is rare, looks through them all (some 30 ns each).
+    A batch is remembered until every order that was in the log `seconds` after it is known here. Where each partition
+    may be committed to follows from what is remembered. Nothing is done for a single read: a newly known plate, which
+    is rare, looks through them all (some 30 ns each).
     """
 
     def __init__(self, seconds: float, most: int) -> None:
         self._seconds, self._most = seconds, most
-        self._batches: deque[_Batch] = deque()
+        self._batches: dict[TopicPartition, deque[_Batch]] = {}
         self._count = 0
         self._position: dict[TopicPartition, int] = {}
 
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def full(self) -> bool:
+        """There is no room for more."""
+        return self._count >= self._most
+
     def seen(self, partition: TopicPartition, next_offset: int) -> None:
         self._position[partition] = next_offset
 
-    def remember(self, now: float, partition: TopicPartition, skeletons: list[str], messages: list[Any]) -> None:
-        """Keep reads, and what their plates look like, judged at `now` (monotonic seconds)."""
+    def remember(self, born: float, partition: TopicPartition, skeletons: list[str], messages: list[Any]) -> None:
+        """Keep reads that were in the log by `born` (monotonic seconds), and what their plates look like."""
         if messages:
             reads = [(message.value, message.headers) for message in messages]
-            self._batches.append(_Batch(now, partition, messages[0].offset, skeletons, reads))
+            batches = self._batches.setdefault(partition, deque())
+            batches.append(_Batch(born, messages[0].offset, skeletons, reads))
             self._count += len(messages)
 
     def recall(self, plates: Iterable[str]) -> list[Read]:
@@ -110,36 +119,68 @@ class LookBack:
             return []
         return [
             read
-            for batch in self._batches
+            for batches in self._batches.values()
+            for batch in batches
             for looks, read in zip(batch.skeletons, batch.reads, strict=True)
             if looks in wanted
         ]
 
-    def forget(self, known_until: float) -> int:
-        """Forget what is settled; returns how many had to go before they were, since there are too many."""
-        while self._batches and self._batches[0].judged_at + self._seconds <= known_until:
-            self._pop()
+    def forget(self, known_until: float) -> None:
+        """Forget what is settled: of every order in the log by then (monotonic seconds) the identifiers are known."""
+        for partition, batches in self._batches.items():
+            while batches and batches[0].born + self._seconds <= known_until:
+                self._pop(partition)
+
+    def shed(self) -> int:
+        """Forget what is oldest until there is room, settled or not; returns how many reads that were."""
         before = self._count
-        while self._count > self._most:
-            self._pop()
+        while self.full:
+            self._pop(min((batches[0].born, partition) for partition, batches in self._batches.items() if batches)[1])
         return before - self._count
 
-    def _pop(self) -> None:
-        self._count -= len(self._batches.popleft().reads)
+    def _pop(self, partition: TopicPartition) -> None:
+        self._count -= len(self._batches[partition].popleft().reads)
 
     def committable(self) -> dict[TopicPartition, int]:
         """For each partition the offset below which no read is remembered any more."""
-        found = dict(self._position)
-        for batch in reversed(self._batches):
-            found[batch.partition] = batch.first_offset
-        return found
+        first = {partition: batches[0].first_offset for partition, batches in self._batches.items() if batches}
+        return self._position | first
 
     def drop(self, partitions: set[TopicPartition]) -> None:
         """Forget partitions that belong to another gate now."""
-        self._batches = deque(batch for batch in self._batches if batch.partition not in partitions)
-        self._count = sum(len(batch.reads) for batch in self._batches)
         for partition in partitions:
+            self._count -= sum(len(batch.reads) for batch in self._batches.pop(partition, ()))
             self._position.pop(partition, None)
+
+
+class Ages:
+    """By when a read was in the log, by the gate's own monotonic clock: no other clock is asked.
+
+    Where a partition ended at a moment tells of all reads before that end that they are no younger.
+    """
+
+    # What a gate that is an hour behind keeps of that hour: 3,600 pairs for a partition.
+    EVERY_S = 1.0
+
+    def __init__(self) -> None:
+        self._ends: dict[TopicPartition, deque[tuple[float, int]]] = {}
+
+    def ended(self, now: float, partition: TopicPartition, end: int) -> None:
+        """At `now` the partition went up to `end` at least."""
+        ends = self._ends.setdefault(partition, deque())
+        if not ends or (end > ends[-1][1] and now >= ends[-1][0] + self.EVERY_S):
+            ends.append((now, end))
+
+    def born(self, now: float, partition: TopicPartition, offset: int) -> float:
+        """The first moment at which this offset is known to have been in the log; offsets are asked for in order."""
+        ends = self._ends.setdefault(partition, deque())
+        while ends and ends[0][1] <= offset:
+            ends.popleft()
+        return ends[0][0] if ends else now
+
+    def drop(self, partitions: set[TopicPartition]) -> None:
+        for partition in partitions:
+            self._ends.pop(partition, None)
 
 
 class Gate(ConsumerRebalanceListener):
@@ -148,6 +189,7 @@ class Gate(ConsumerRebalanceListener):
     def __init__(self, settings: Settings, health: Health) -> None:
         self._settings = settings
         self._rounds = 0
+        self._began = time.monotonic()
         # A gate that was frozen may forward a read again, and that is all: no gap is too long for it to go on.
         self._watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, self._round)
         cluster = cluster_of(settings)
@@ -162,6 +204,7 @@ class Gate(ConsumerRebalanceListener):
         }
         self._progress = WorkerProgress(settings, cluster, self._reader)
         self._look_back = LookBack(settings.gate_lookback_s, settings.gate_lookback_reads)
+        self._ages = Ages()
         self._late_plates: list[str] = []
         self._told: str | None = None
         """The hour of the last alert of an overrun."""
@@ -186,6 +229,7 @@ class Gate(ConsumerRebalanceListener):
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self._look_back.drop(set(revoked))
+        self._ages.drop(set(revoked))
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         log.info("gate_partitions", partitions=sorted(tp.partition for tp in assigned))
@@ -218,8 +262,7 @@ class Gate(ConsumerRebalanceListener):
             log.info("gate_ready")
             committed = time.monotonic()
             while not self._stopping.is_set():
-                batches = await self._consumer.getmany(timeout_ms=200, max_records=self._settings.gate_batch)
-                sends = await self._judge(batches)
+                sends = await self._judge(await self._next())
                 sends += await self._judge_late()
                 await asyncio.gather(*sends)
                 await self._forget()
@@ -230,13 +273,36 @@ class Gate(ConsumerRebalanceListener):
                     committed = now
             await self._commit()
 
+    async def _next(self) -> dict[TopicPartition, list]:
+        """The next reads; none while too many are remembered.
+
+        A gate that comes back to many reads takes 50,000 a second, and remembers each of them until the orders of the
+        half minute since it came back are known. Then it goes on, and remembers none that is older than that.
+        """
+        if self._look_back.full:
+            await asyncio.sleep(_FULL_S)
+            return {}
+        batches: dict[TopicPartition, list] = await self._consumer.getmany(
+            timeout_ms=200, max_records=self._settings.gate_batch
+        )
+        now = time.monotonic()
+        for partition, messages in batches.items():
+            end = self._consumer.highwater(partition) or 0
+            self._ages.ended(now, partition, max(end, messages[-1].offset + 1))
+        return batches
+
     async def _forget(self) -> None:
         assert self._progress.task is not None
         if self._progress.task.done():
             raise RuntimeError("the workers' progress is not followed any more") from self._progress.task.exception()
-        too_early = self._look_back.forget(self._progress.known_until)
-        if not too_early:
+        known_until = self._progress.known_until
+        self._look_back.forget(known_until)
+        # Reads of now must not wait for workers that do not get on: they may be on an order that is known.
+        waited = time.monotonic() - max(known_until, self._began)
+        stuck = waited > self._settings.gate_lookback_s + _WORKERS_MAY_LAG_S
+        if not (stuck and self._look_back.full):
             return
+        too_early = self._look_back.shed()
         metrics.READS.labels("forgotten_early").inc(too_early)
         hour = f"{datetime.now(UTC):%Y-%m-%dT%H}"
         if hour == self._told:
@@ -273,7 +339,8 @@ class Gate(ConsumerRebalanceListener):
         sends, now, passed, matched = [], time.monotonic(), 0, 0
         for partition, messages in batches.items():
             skeletons, unknown, others = sift(messages, self._reader.index.looks_known)
-            self._look_back.remember(now, partition, skeletons, unknown)
+            born = self._ages.born(now, partition, messages[-1].offset)
+            self._look_back.remember(born, partition, skeletons, unknown)
             self._look_back.seen(partition, messages[-1].offset + 1)
             passed += len(unknown)
             for message in others:

@@ -9,8 +9,8 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,7 @@ from streams.settings import Settings
 
 _EVERY_S = 0.1
 _WITHIN_S = 60.0
-_WARM_UP = 10
+WARM_UP = 10
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class LatencyFigures:
 def measure(ground: Ground, rate: int, count: int) -> LatencyFigures:
     """`count` reports and as many messages over bare hops, behind `rate` reads a second."""
     settings = ground.settings(f"latency-{rate}")
-    load_orders(ground, settings, count + _WARM_UP)
+    load_orders(ground, settings, count + WARM_UP)
     ours, floors, read_at = _beside(ground, settings, rate, count)
     found = LatencyFigures(rate, Percentiles.of(ours), Percentiles.of(floors), _stages(settings, read_at))
     ground.say(f"latency: {rate:,} reads a second: {found.ours}; bare hops {found.floor}")
@@ -85,26 +85,35 @@ def beside_reads(ground: Ground, settings: Settings, rate: int, count: int) -> P
 def _beside(
     ground: Ground, settings: Settings, rate: int, count: int
 ) -> tuple[list[float], list[float], dict[str, float]]:
-    bare = ground.settings(f"hops-{settings.topic_prefix}{rate}")
-    topics = [full_name(bare, name) for name in ("breach-reports", "subject-events", "arrest-tasks")]
     with ExitStack() as stack:
         worker = stack.enter_context(ground.running(settings, "worker", "--name", "bench"))
         gate = stack.enter_context(ground.running(settings, "gate"))
         ground.until(lambda: worker.ready and gate.ready, "worker and gate are ready", worker, gate)
-        hops = (sys.executable, "-m", relay.__name__)
-        stack.enter_context(ground.running(bare, *topics, program=hops))
+        topics = stack.enter_context(hops(ground, settings, str(rate)))
         if rate:
             program = (sys.executable, "-m", background.__name__)
             stack.enter_context(ground.running(settings, str(rate), program=program))
             ground.until(lambda: gate.total(JUDGED) > 3 * rate, "plate reads go by", worker, gate)
-        return asyncio.run(_measure(settings, topics, count))
+        return asyncio.run(in_turn(settings, topics, count))
 
 
-async def _measure(
+@contextmanager
+def hops(ground: Ground, settings: Settings, name: str) -> Iterator[list[str]]:
+    """The bare hops are run, along these topics, until the block ends."""
+    bare = ground.settings(f"hops-{settings.topic_prefix}{name}")
+    topics = [full_name(bare, topic) for topic in ("breach-reports", "subject-events", "arrest-tasks")]
+    with ground.running(bare, *topics, program=(sys.executable, "-m", relay.__name__)):
+        yield topics
+
+
+async def in_turn(
     settings: Settings, topics: list[str], count: int
 ) -> tuple[list[float], list[float], dict[str, float]]:
-    """Seconds of each report, seconds of each bare message, and when (seconds since 1970) the task of which event
-    was read."""
+    """Reports and bare messages, one after the other: seconds of each report, seconds of each bare message, and when
+    (seconds since 1970) the task of which event was read.
+
+    The worker runs, and the relay along `topics` too.
+    """
     options = cluster_of(settings).options()
     tasks = full_name(settings, "arrest-tasks")
     reader = AIOKafkaConsumer(tasks, topics[-1], **options, auto_offset_reset="latest", fetch_max_wait_ms=10)
@@ -134,7 +143,7 @@ async def _measure(
     reading = asyncio.create_task(read())
     try:
         await reader.seek_to_end()
-        for number in range(count + _WARM_UP):
+        for number in range(count + WARM_UP):
             value = report(number, f"report-{number}", datetime.now(UTC))
             ours.append(await one(full_name(settings, "breach-reports"), f"report-{number}", value))
             await asyncio.sleep(_EVERY_S / 2)
@@ -150,7 +159,7 @@ async def _measure(
         await asyncio.gather(reading, return_exceptions=True)
         await reader.stop()
         await producer.stop()
-    return ours[_WARM_UP:], floors[_WARM_UP:], read_at
+    return ours[WARM_UP:], floors[WARM_UP:], read_at
 
 
 def _reported_by(task: Any) -> str:

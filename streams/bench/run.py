@@ -9,15 +9,16 @@ from typing import Any
 import orjson
 import psutil  # type: ignore[import-untyped]
 
-from streams.bench import assess, gate, growth, latency
+from streams.bench import assess, gate, growth, latency, overload
 from streams.bench.assess import AssessFigures
 from streams.bench.gate import GateFigures
 from streams.bench.ground import Say, ground
 from streams.bench.growth import ByOrders, ByProcesses
 from streams.bench.latency import LatencyFigures
+from streams.bench.overload import OverloadFigures
 from streams.errors import BreachwatchError
 
-RATIO_PARTS = ("gate", "assess", "latency")
+RATIO_PARTS = ("gate", "assess", "latency", "overload")
 PARTS = (*RATIO_PARTS, "growth")
 RATIOS = ("gate_ratio", "assess_ratio", "latency_ratio")
 
@@ -32,6 +33,8 @@ class Size:
     fixes: int = 10_000
     reports: int = 300
     rates: tuple[int, ...] = (0, 1000, 5000)
+    waiting_reads: int = 1_500_000
+    overload_reports: int = 300
     repeats: int = 3
     growth_orders: tuple[int, ...] = (1000, 10_000, 50_000, 200_000)
     growth_processes: tuple[int, ...] = (1, 2, 4)
@@ -44,6 +47,7 @@ class Results:
     gate: GateFigures | None = None
     assess: AssessFigures | None = None
     latency: list[LatencyFigures] = field(default_factory=list)
+    overload: OverloadFigures | None = None
     by_orders: list[ByOrders] = field(default_factory=list)
     by_processes: list[ByProcesses] = field(default_factory=list)
 
@@ -59,6 +63,9 @@ class Results:
             yield f"latency  {at.ratio:.2f} times its floor (p99) at {at.rate:,} reads a second: {at.ours}"
             stages = ", ".join(f"{name} {ms:.1f}" for name, ms in at.stages_ms.items())
             yield f"         bare hops {at.floor}; on average {stages} ms"
+        if (o := self.overload) is not None:
+            yield f"overload {o.ratio:.2f} times its floor (p99) while reads wait: {o.ours}; bare hops {o.floor}"
+            yield f"         {o.left:,} of {o.reads:,} reads still waited at the end; gate {o.gate_mb:,.0f} MB"
         for one in self.by_orders:
             ready = f"ready after {one.rebuild_s:.1f} s, {one.restart_s:.1f} s with its store"
             yield f"growth   {one.orders:,} orders: {ready}"
@@ -82,6 +89,9 @@ class Results:
             found["latency_ms"] = {str(at.rate): vars(at.ours) for at in self.latency}
             found["latency_floor_ms"] = {str(at.rate): vars(at.floor) for at in self.latency}
             found["latency_stages_ms"] = {str(at.rate): at.stages_ms for at in self.latency}
+        if self.overload is not None:
+            found["overload_ratio"] = self.overload.ratio
+            found["overload"] = asdict(self.overload)
         if self.by_orders:
             found["growth"] = {
                 "by_orders": [asdict(one) for one in self.by_orders],
@@ -100,6 +110,8 @@ def bench(parts: Collection[str], size: Size, directory: Path, say: Say) -> Resu
             results.assess = assess.measure(place, size.subjects, size.fixes, size.repeats)
         if "latency" in parts:
             results.latency = [latency.measure(place, rate, size.reports) for rate in size.rates]
+        if "overload" in parts:
+            results.overload = overload.measure(place, size.waiting_reads, size.overload_reports)
         if "growth" in parts:
             reads, reports = size.reads, size.reports
             results.by_orders = [growth.by_orders(place, orders, reads, reports) for orders in size.growth_orders]

@@ -12,7 +12,7 @@ from streams.errors import BreachwatchError
 
 def command(
     only: list[str] = typer.Option(
-        [], help="A part to run, of gate, assess, latency and growth; may be given again."
+        [], help="A part to run, of gate, assess, latency, overload and growth; may be given again."
     ),
     orders: int = typer.Option(50_000, min=1, help="Orders whose identifiers the gate has."),
     repeats: int = typer.Option(3, min=1, help="Times that each ratio is measured."),
@@ -20,7 +20,7 @@ def command(
     json: bool = typer.Option(False, "--json", help="One JSON object on standard output, and progress on the other."),
     history: Path | None = typer.Option(None, help="A file to add the run to, and to compare with its last one."),
 ) -> None:
-    """Measure gate, assess and latency on a Kafka of its own, each beside its floor in the same run.
+    """Measure gate, assess, latency and overload on a Kafka of its own, each beside its floor in the same run.
 
     Takes some ten minutes; nothing else should run meanwhile. `--only growth` takes half an hour more: how the
     figures change from 1,000 to 200,000 orders, and with 1, 2 and 4 workers.
@@ -38,6 +38,8 @@ def command(
             fixes=1000,
             reports=10,
             rates=(0, 200),
+            waiting_reads=60_000,
+            overload_reports=10,
             repeats=repeats,
             growth_orders=(20, 200),
             growth_processes=(1, 2),

@@ -79,7 +79,7 @@ def load(row: bytes | str | None, subject_id: str) -> SubjectState:
         if _version(row) == VERSION:
             raise
     stored = orjson.loads(row)
-    version = stored.get("version", _UNSTATED)
+    version = _version(row)
     if version > VERSION:
         raise NewerRowError(
             f"a row of version {version}, and this worker reads up to {VERSION}: a newer worker wrote it; start that"
@@ -91,11 +91,12 @@ def load(row: bytes | str | None, subject_id: str) -> SubjectState:
 
 
 def _version(row: bytes | str) -> int:
-    """The version that a row states; of what is no row, ours."""
+    """The version that a row states; of what is no row, or states none that there can be, ours."""
     try:
-        return int(orjson.loads(row).get("version", _UNSTATED))
-    except (ValueError, TypeError, AttributeError):
+        version = orjson.loads(row).get("version", _UNSTATED)
+    except (ValueError, AttributeError):
         return VERSION
+    return version if type(version) is int and version >= _UNSTATED else VERSION
 
 
 def dump(state: SubjectState) -> bytes:

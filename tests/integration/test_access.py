@@ -1,5 +1,6 @@
 """SASL/SCRAM over TLS with access-control lists, on a real broker: who has no right can do nothing."""
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from harness import Pipeline, eventually, order, plate_read, report, task_update
+from harness import Pipeline, ago, eventually, order, plate_read, report, task_update
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from pydantic import SecretStr
 
@@ -25,6 +26,7 @@ from streams.kafka.cluster import Cluster
 from streams.kafka.reading import read_all
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import full_name
+from streams.rescan import Search, rescan
 from streams.settings import Settings
 
 PASSWORD = "only-on-loopback"
@@ -34,6 +36,7 @@ USERS = {
     "board": "dashboard",
     "w1": "worker",
     "g1": "gate",
+    "searcher": "searcher",
     "nobody": None,
 }
 
@@ -115,6 +118,9 @@ def test_the_pipeline_runs_with_its_roles_alone(secured: Secured, tmp_path: Path
         [task] = pipeline.outputs.final_tasks()
         send(board, "task-updates", task_update(task, "acknowledge"))
         pipeline.until(lambda: pipeline.outputs.final_tasks()[0].state == "acknowledged", "the update")
+        searcher = secured.user("searcher").model_copy(update={"rescan_gate_lag_s": 0.1, "gate_lookback_s": 0.1})
+        found = asyncio.run(rescan(searcher, Search(("O-S1",), ago(600), "ref", "why"), print))
+        assert found.matches == 1
     finally:
         pipeline.close()
 

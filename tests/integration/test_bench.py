@@ -36,7 +36,7 @@ def test_one_run_measures_every_part_beside_its_floor(tmp_path: Path, breachwatc
 def test_a_part_that_is_not_one_is_named(breachwatch: Run) -> None:
     code, _, err = breachwatch("bench", "--only", "gates")
     assert code == 1
-    assert "--only gates: the parts are gate, assess, latency, growth" in err
+    assert "--only gates: the parts are gate, assess, latency, overload, growth" in err
 
 
 def test_a_run_is_compared_with_the_one_before() -> None:

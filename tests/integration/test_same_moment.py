@@ -81,3 +81,45 @@ def test_a_read_waits_for_workers_that_come_long_after_it(pipeline_settings: Set
         late.until_facts({Fact("L1", "O-L1", "T1", "vehicle", read_at, None)})
         for process in late.processes:
             process.stop()
+
+
+def test_a_gate_that_comes_back_to_more_reads_than_it_can_remember_forgets_none_too_early(
+    pipeline_settings: Settings, tmp_path: Path
+) -> None:
+    """It takes no more until the orders of the time since it came back are known; an order that comes then finds all
+    that the gate has passed over."""
+    settings = quick(pipeline_settings, gate_lookback_s=10.0, gate_lookback_reads=100, gate_batch=50)
+    with running(settings, tmp_path / "logs") as back:
+        back.worker()
+        read_at = ago(1)
+        back.publish("anpr-reads", plate_read("AB12CDE", read_at), partition=0)
+        back.publish("anpr-reads", *(plate_read(f"ZZ{number:03}", ago(1)) for number in range(600)), partition=0)
+        back.gate()
+        back.ready(workers=1, gates=1)
+        back.publish("orders", order("L1", plate="AB12CDE"))
+        back.until_facts({Fact("L1", "O-L1", "T1", "vehicle", read_at, None)})
+        back.drained()
+        assert "look_back_overrun" not in {alert.kind for alert in back.outputs.alerts()}
+        for process in back.processes:
+            process.stop()
+
+
+def test_while_no_worker_gets_on_reads_of_known_vehicles_go_on_and_it_is_said_what_may_be_missed(
+    pipeline_settings: Settings, tmp_path: Path
+) -> None:
+    settings = quick(pipeline_settings, gate_lookback_s=0.5, gate_lookback_reads=50, gate_batch=50)
+    with running(settings, tmp_path / "logs") as alone:
+        worker = alone.worker()
+        alone.ready(workers=1)
+        alone.publish("orders", order("L1", plate="AB12CDE"))
+        alone.drained()
+        worker.stop()
+        alone.publish("orders", order("L2"))
+        alone.gate()
+        alone.publish("anpr-reads", *(plate_read(f"ZZ{number:03}", ago(1)) for number in range(300)), partition=0)
+        alone.publish("anpr-reads", plate_read("AB12CDE"), partition=0)
+        overrun = alone.until(
+            lambda: next((a for a in alone.outputs.alerts() if a.kind == "look_back_overrun"), None), "the alert"
+        )
+        assert "may be missed" in overrun.text
+        alone.until(lambda: alone.uncommitted("sightings") == 1, "the read of a known vehicle goes on")

@@ -30,6 +30,7 @@ from schemas.internal import (
 )
 from schemas.orders import IdentifierRecord
 from schemas.safeguarding import SafeguardingTask
+from schemas.searches import RetroSearch, RetroSearchData
 from schemas.tasks import Alert, ArrestTask, AuditEntry
 from schemas.updates import TaskAnswer
 from streams.core.rehearsal import Rehearsal
@@ -40,7 +41,20 @@ EXAMPLES = int(os.environ.get("BREACHWATCH_FUZZ_EXAMPLES", "100"))
 INPUTS = 100
 END = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WORLD = simulate(WorldConfig(end=END, hours=3, orders=6, reads_per_second=0.01, noise=Noise.level("low")))
-INBOUND = [(event.topic, event.encoded()) for event in WORLD.events if event.encoded()]
+SEARCH = RetroSearch(
+    type="retro_search",
+    id="search-1",
+    source="breachwatch/rescan",
+    time=END,
+    recordedtime=END,
+    data=RetroSearchData(
+        search_id="s1", phase="began", subject_id="S1", order_ids=["O1"], since=END, authority="ref", reason="late"
+    ),
+)
+INBOUND = [
+    *((event.topic, event.encoded()) for event in WORLD.events if event.encoded()),
+    ("sightings-backfill", SEARCH.model_dump_json(exclude_none=True).encode()),
+]
 STRANGE: list[Any] = [
     *(None, True, False, 0, -1, 2**31, 2**63 - 1, -(2**63), 1e308, -1e308, 5e-324, 0.1),
     *(
