@@ -40,6 +40,8 @@ from streams.settings import Settings
 _LOOK_EVERY_S = 2.0
 _AT_A_TIME = 5000
 _ATTEMPTS = 5
+# A search of two days of the national feed takes an hour or two beside a gate that works.
+_LONGEST_SEARCH_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -71,33 +73,30 @@ class Found:
 Say = Callable[[str], None]
 
 
-def vehicles(settings: Settings, order_ids: Sequence[str]) -> list[IdentifierRecord]:
-    """The plates that these orders name; raises BreachwatchError for an order that names none."""
+def vehicles(settings: Settings, order_ids: Sequence[str]) -> IdentifierIndex:
+    """An index of the plates that these orders name; raises BreachwatchError for an order that names none."""
     index = IdentifierIndex()
     for message in read_all(cluster_of(settings), full_name(settings, "identifiers")):
         record = IdentifierRecord.model_validate_json(message.value) if message.value else None
         if record is not None and record.order_id in order_ids and record.kind is IdentifierKind.PLATE:
             index.add(record)
-    found = list(index)
-    if missing := [order_id for order_id in order_ids if all(record.order_id != order_id for record in found)]:
+    named = {record.order_id for record in index}
+    if missing := [order_id for order_id in order_ids if order_id not in named]:
         raise BreachwatchError(
             f"no vehicle to search for: {', '.join(missing)}: no order that is known, or it names no plate, or none "
             "of its terms is about places"
         )
-    return found
+    return index
 
 
 async def rescan(settings: Settings, search: Search, say: Say) -> Found:
     """Search up to what there is now; returns when all of it is searched and acknowledged."""
-    plates = vehicles(settings, search.order_ids)
-    index = IdentifierIndex()
-    for plate in plates:
-        index.add(plate)
+    index = vehicles(settings, search.order_ids)
     async with _clients(settings, search) as (consumer, producer):
         partitions = consumer.assignment()
         ends = await consumer.end_offsets(partitions)
         found = await _place(consumer, search, ends)
-        await _tell(producer, settings, search, plates, found, "began")
+        await _tell(producer, settings, search, index, found, "began")
         look_again = 0.0
         while left := [tp for tp in partitions if await consumer.position(tp) < ends[tp]]:
             consumer.pause(*(partitions - set(left)))
@@ -106,7 +105,7 @@ async def rescan(settings: Settings, search: Search, say: Say) -> Found:
                 await _gate_keeps_up(settings, consumer, say)
                 look_again = time.monotonic() + _LOOK_EVERY_S
             await _some(settings, search, consumer, producer, index, found)
-        await _tell(producer, settings, search, plates, found, "ended")
+        await _tell(producer, settings, search, index, found, "ended")
     return found
 
 
@@ -210,13 +209,13 @@ async def _tell(
     producer: AIOKafkaProducer,
     settings: Settings,
     search: Search,
-    plates: Sequence[IdentifierRecord],
+    index: IdentifierIndex,
     found: Found,
     phase: Literal["began", "ended"],
 ) -> None:
     """Put the search on the record of each subject, through their row."""
     ended = phase == "ended"
-    for subject in sorted({plate.subject_id for plate in plates}):
+    for subject in sorted({plate.subject_id for plate in index}):
         now = datetime.now(UTC)
         event = RetroSearch(
             type="retro_search",
@@ -229,7 +228,7 @@ async def _tell(
                 search_id=search.search_id,
                 phase=phase,
                 subject_id=subject.removeprefix(EXERCISE),
-                order_ids=sorted({plate.order_id for plate in plates if plate.subject_id == subject}),
+                order_ids=sorted({plate.order_id for plate in index if plate.subject_id == subject}),
                 since=search.since,
                 retained_from=found.retained_from,
                 authority=search.authority,
@@ -256,6 +255,7 @@ async def follow(settings: Settings, rule: policy.RetroSearch, say: Say) -> None
         full_name(settings, "alerts"),
         **cluster_of(settings).options(),
         group_id=f"{settings.topic_prefix}{RESCANS}",
+        max_poll_interval_ms=_LONGEST_SEARCH_MS,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
