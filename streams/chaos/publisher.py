@@ -3,14 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from kafka.errors import KafkaError
 
 from streams.kafka.admin import cluster_of
-from streams.kafka.sending import producer
+from streams.kafka.sending import close, producer
 from streams.kafka.topics import full_name
 from streams.settings import Settings
 from streams.simulator import SimulatedEvent
@@ -69,8 +68,7 @@ class Publisher:
         self.publish(again)
 
     def close(self) -> None:
-        with suppress(KafkaError):
-            self._producer.close(timeout=5)
+        close(self._producer)
 
     def _refuse(self, event: SimulatedEvent, why: str) -> None:
         self._errors[why] += 1

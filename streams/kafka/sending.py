@@ -2,10 +2,16 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError
+from kafka.errors import (
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    TopicAuthorizationFailedError,
+)
 
 from streams.errors import BreachwatchError
 from streams.kafka.client import connect, may_not
@@ -13,6 +19,9 @@ from streams.kafka.cluster import Cluster
 from streams.kafka.topics import MAX_REQUEST_BYTES
 
 SEND_TIMEOUT_S = 60.0
+# By how much the client may be late in saying that a send has failed.
+_LATE_S = 5.0
+_CLOSE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,18 @@ def producer(cluster: Cluster) -> KafkaProducer:
     )
 
 
+def close(client: KafkaProducer) -> None:
+    """Close a producer, also one that cannot get rid of what it has: that is given up, and its thread ends."""
+    try:
+        client.close(timeout=_CLOSE_S)
+    except KafkaTimeoutError:
+        # Its `close` waits for all sends first, and leaves the thread running when that takes too long.
+        client._sender.force_close()
+        client._sender.join(_CLOSE_S)
+        with suppress(KafkaTimeoutError):
+            client.close(timeout=_CLOSE_S)
+
+
 def send_all(
     cluster: Cluster, messages: Iterable[Outgoing], progress: Callable[[int], None] = lambda _: None
 ) -> list[Sent]:
@@ -61,7 +82,9 @@ def send_all(
     outgoing, sent = list(messages), list[Sent]()
     try:
         pending = [client.send(m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in outgoing]
-        client.flush()
+        # Without a limit it may wait for ever: after brokers were gone an idempotent producer of kafka-python 3.0 can
+        # leave a send open past its delivery timeout.
+        client.flush(timeout=SEND_TIMEOUT_S + _LATE_S)
         for future in pending:
             placed = future.get(timeout=SEND_TIMEOUT_S)
             sent.append(Sent(placed.partition, placed.offset))
@@ -79,5 +102,5 @@ def send_all(
             "repeats harmless"
         ) from None
     finally:
-        client.close(timeout=5)
+        close(client)
     return sent
