@@ -7,6 +7,8 @@ import orjson
 from harness import Event, Fact, Pipeline, Process, ago, order, quick, report
 from test_rebuild_and_verify import newest
 
+from streams.core.rows import VERSION
+
 NEXT_WORKER = str(Path(__file__).with_name("next_worker.py"))
 SUBJECTS = [f"S{number}" for number in range(12)]
 
@@ -43,7 +45,7 @@ def test_a_rolling_upgrade_loses_nothing_and_reads_what_came_before(pipeline: Pi
     pipeline.publish("orders", *(order(subject) for subject in SUBJECTS))
     report_all()
     pipeline.until_facts(expected)
-    assert set(versions_of_rows(pipeline).values()) == {1}
+    assert set(versions_of_rows(pipeline).values()) == {VERSION}
     for worker, name in zip(old, ("w1", "w2"), strict=True):
         worker.stop()
         pipeline.processes.remove(worker)
@@ -51,7 +53,7 @@ def test_a_rolling_upgrade_loses_nothing_and_reads_what_came_before(pipeline: Pi
         next_worker(pipeline, name)
         report_all()
         pipeline.until_facts(expected)
-    assert set(versions_of_rows(pipeline).values()) == {2}
+    assert set(versions_of_rows(pipeline).values()) == {VERSION + 1}
     assert len(newest(pipeline, "breachwatch-subjects-changelog")) == len(SUBJECTS)
     at = ago(30)
     pipeline.publish("breach-reports", of_old(report("O-S1", at)))
