@@ -35,11 +35,13 @@ class GateFigures:
     orders: int
     speed: Speed
     memory_mb: float
+    """With all reads remembered, which are more than a gate ever has."""
 
 
 def measure(ground: Ground, orders: int, count: int, repeats: int) -> GateFigures:
     """`repeats` times over the same `count` reads: the floor, then a gate that starts at the beginning."""
-    settings = ground.settings(f"gate-{orders}")
+    # With fewer remembered it would wait in the middle, until the orders of the time since its start are known.
+    settings = ground.settings(f"gate-{orders}").model_copy(update={"gate_lookback_reads": count + 1})
     ground.say(f"gate: putting {2 * orders:,} identifiers and {count:,} reads into topics")
     known = asyncio.run(fill(settings, orders, count, seed=orders))
     floors, gates, memory = [], [], 0.0
