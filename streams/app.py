@@ -16,7 +16,7 @@ from mode import Service
 
 from streams import transport
 from streams.agents.assess import assess_agent
-from streams.agents.ingest import INGESTED, ingest_agent
+from streams.agents.ingest import ingest_agent
 from streams.alarms import AlarmClock, Alarms
 from streams.backlog import Backlog
 from streams.broker_clock import BrokerClock
@@ -26,7 +26,7 @@ from streams.health import Health
 from streams.identifiers import IndexReader
 from streams.kafka.admin import cluster_of
 from streams.kafka.cluster import MECHANISM, Cluster
-from streams.kafka.topics import MAX_REQUEST_BYTES, full_name, topic_specs
+from streams.kafka.topics import INGESTED, MAX_REQUEST_BYTES, full_name, topic_specs
 from streams.settings import Settings
 from streams.subjects import Subjects
 from streams.tables import SubjectTable, Table, is_damage

@@ -26,7 +26,7 @@ from streams.core import policy
 from streams.kafka import lag
 from streams.kafka.client import KafkaRequestError, connect
 from streams.kafka.cluster import Cluster
-from streams.kafka.topics import TOPICS, full_name
+from streams.kafka.topics import INGESTED, full_name
 from streams.settings import PREFIX, Settings
 
 T = TypeVar("T")
@@ -243,9 +243,8 @@ class Pipeline:
 
     def _stages(self, past_the_gate: bool) -> list[tuple[str, list[str]]]:
         gated = past_the_gate and any(process.command == ("gate",) for process in self.processes)
-        inbound = [t.name for t in TOPICS if t.direction == "inbound" and t.name != "anpr-reads"]
         stages = [(self._groups[1], ["anpr-reads"])] if gated else []
-        return [*stages, (self._groups[0], inbound), (self._groups[0], ["subject-events"])]
+        return [*stages, (self._groups[0], list(INGESTED)), (self._groups[0], ["subject-events"])]
 
     def _lag(self, group: str, names: list[str]) -> int:
         with connect(Cluster(self._servers)) as admin:

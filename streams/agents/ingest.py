@@ -20,17 +20,8 @@ from streams.identifiers import IndexReader
 log = structlog.get_logger()
 
 BACKFILL = "sightings-backfill"
-INGESTED = (
-    "orders",
-    "breach-reports",
-    "sightings",
-    BACKFILL,
-    "custody-events",
-    "task-updates",
-    "source-heartbeats",
-)
 # What may wait in front of assess when a message of the topic is passed on; of the other topics nothing is held back.
-# Assess takes 2.5 to 3 ms for an event, so that a report waits for 0.3 s behind sightings, however many there are.
+# Assess takes 2 to 3 ms for an event: a report should wait for some 0.3 s behind sightings, however many there are.
 AHEAD = {"sightings": 100, BACKFILL: 10}
 RETROSPECTIVE = "bw-retrospective"
 """The header of what a search of retained reads has found: the search's id."""

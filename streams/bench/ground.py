@@ -4,8 +4,8 @@ import signal
 import statistics
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,18 +148,25 @@ class Ground:
             time.sleep(_POLL_S)
 
 
-async def send(settings: Settings, topic: str, values: Iterable[tuple[bytes | None, bytes]]) -> None:
-    """Put keys and values into a topic (without prefix), in large batches."""
+@asynccontextmanager
+async def in_bulk(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer of large batches; all that it was given is acknowledged when the block ends."""
     producer = AIOKafkaProducer(
         **cluster_of(settings).options(), linger_ms=20, max_batch_size=2**19, max_request_size=MAX_REQUEST_BYTES
     )
     await producer.start()
     try:
-        for key, value in values:
-            await producer.send(full_name(settings, topic), value, key=key)
+        yield producer
         await producer.flush()
     finally:
         await producer.stop()
+
+
+async def send(settings: Settings, topic: str, values: Iterable[tuple[bytes | None, bytes]]) -> None:
+    """Put keys and values into a topic (without prefix)."""
+    async with in_bulk(settings) as producer:
+        for key, value in values:
+            await producer.send(full_name(settings, topic), value, key=key)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from aiokafka import AIOKafkaProducer
 from kafka.partitioner.default import murmur2
 
 from schemas.internal import Arrival, SubjectEvent, encode_subject_event
@@ -17,12 +16,11 @@ from schemas.orders import IdentifierRecord
 from streams.agents.assess import identifier_key
 from streams.bench import assess, gate, latency
 from streams.bench.events import order, subject_name
-from streams.bench.ground import Ground
+from streams.bench.ground import Ground, in_bulk
 from streams.core.policy import load_policy
 from streams.core.reread import Reread
 from streams.core.resolve import Target
-from streams.kafka.admin import cluster_of
-from streams.kafka.topics import MAX_REQUEST_BYTES, full_name, topic_specs
+from streams.kafka.topics import full_name, topic_specs
 from streams.settings import Settings
 
 
@@ -110,11 +108,7 @@ async def fill(settings: Settings, orders: int) -> None:
         "breachwatch-records-changelog": core.records[name],
     }
     partitions = topic_specs(settings)[0].partitions
-    producer = AIOKafkaProducer(
-        **cluster_of(settings).options(), linger_ms=20, max_batch_size=2**19, max_request_size=MAX_REQUEST_BYTES
-    )
-    await producer.start()
-    try:
+    async with in_bulk(settings) as producer:
         for number in range(orders):
             subject = subject_name(number).encode()
             partition = murmur2(subject) % 2**31 % partitions
@@ -125,9 +119,6 @@ async def fill(settings: Settings, orders: int) -> None:
             for record in _identifiers(effects.identifiers, number):
                 raw = record.model_dump_json().encode()
                 await producer.send(full_name(settings, "identifiers"), raw, key=identifier_key(record))
-        await producer.flush()
-    finally:
-        await producer.stop()
 
 
 def _renamed(texts: Sequence[bytes], number: int) -> list[bytes]:

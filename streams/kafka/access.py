@@ -20,14 +20,13 @@ from kafka.admin import (
 from kafka.admin import ACLResourcePatternType as Pattern
 
 from streams.errors import BreachwatchError
-from streams.kafka.topics import BY_NAME, TOPICS, full_name
+from streams.kafka.topics import BY_NAME, INGESTED, TOPICS, full_name
 from streams.settings import Settings
 
 Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 Kind = Literal["TOPIC", "GROUP", "CLUSTER"]
 
 _ALL = tuple(topic.name for topic in TOPICS)
-_INGESTED = tuple(t.name for t in TOPICS if t.direction == "inbound" and t.name != "anpr-reads")
 _WORKERS, GATES = "breachwatch", "breachwatch-gate"
 RESCANS = "breachwatch-rescan"
 
@@ -49,7 +48,7 @@ class Role:
 _OWN = tuple(t.name for t in TOPICS if t.direction in ("internal", "changelog"))
 _OUT = tuple(t.name for t in TOPICS if t.direction == "outbound")
 ROLES: dict[str, Role] = {
-    "worker": Role("a worker", (*_INGESTED, *_OWN), (*_OWN, *_OUT), group=_WORKERS, checks=True),
+    "worker": Role("a worker", (*INGESTED, *_OWN), (*_OWN, *_OUT), group=_WORKERS, checks=True),
     "gate": Role(
         "the gate",
         ("anpr-reads", "identifiers", "orders", "subject-events"),

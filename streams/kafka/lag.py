@@ -7,7 +7,7 @@ from kafka import TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import for_code
 
-from streams.kafka.topics import TOPICS, full_name
+from streams.kafka.topics import INGESTED, full_name
 from streams.settings import Settings
 
 
@@ -38,8 +38,7 @@ def committed(client: Any, group: str, topic: str) -> dict[int, int]:
 
 def left_for_workers(client: Any, settings: Settings) -> dict[TopicPartition, int]:
     """Of all that workers read, the messages that their group has not committed yet, as `uncommitted`."""
-    names = [topic.name for topic in TOPICS if topic.direction == "inbound" and topic.name != "anpr-reads"]
-    until = ends(client, [full_name(settings, name) for name in (*names, "subject-events")])
+    until = ends(client, [full_name(settings, name) for name in (*INGESTED, "subject-events")])
     return uncommitted(client, f"{settings.topic_prefix}breachwatch", until)
 
 

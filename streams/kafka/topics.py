@@ -181,6 +181,8 @@ TOPICS: tuple[Topic, ...] = (
     ),
 )
 BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}
+INGESTED = tuple(topic.name for topic in TOPICS if topic.direction == "inbound" and topic.name != "anpr-reads")
+"""The inbound topics that workers read: all but the one that the gate reads."""
 
 
 def full_name(settings: Settings, name: str) -> str:

@@ -56,8 +56,8 @@ def proposal(pipeline: Pipeline) -> Alert:
     )
 
 
-def search(*orders: str, reason: str = "known late") -> Search:
-    return Search(orders, ago(600), "RIPA-7", reason)
+def search(*orders: str) -> Search:
+    return Search(orders, ago(600), "RIPA-7", "known late")
 
 
 def run(pipeline: Pipeline, wanted: Search, say: rescan.Say = print) -> rescan.Found:
