@@ -10,7 +10,7 @@ from streams.core.jurisdiction import force_flag, jurisdiction_flag
 from streams.core.kinds import KINDS
 from streams.core.records import Observation
 from streams.core.safeguarding import notify
-from streams.core.state import MAX_WITHDRAWN, BreachFact, TaskRow, Waiting, short_id
+from streams.core.state import MAX_WITHDRAWN, BreachFact, TaskRow, Waiting, remove_breach, short_id
 from streams.core.tasks import SYSTEM, change_state, forces_of, live_task, note, regrade, respond_within
 from streams.core.transitions import SEARCHING
 from streams.core.visits import Visit
@@ -212,7 +212,7 @@ def _task_for(draft: Draft, fact: BreachFact) -> TaskRow:
 def withdraw(draft: Draft, fact: BreachFact, why: str) -> None:
     """A breach no longer stands. The task stays: withdrawing it is for a person to decide."""
     state = draft.state
-    state.breaches.remove(fact)
+    remove_breach(state, fact)
     state.withdrawn = [*state.withdrawn, short_id(fact.breach_id)][-MAX_WITHDRAWN:]
     draft.audit("breach_withdrawn", why, orders=[f"{fact.order_id}/{fact.order_version}"])
     task = draft.task(fact.task_id)

@@ -326,8 +326,14 @@ def short_id(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:10]
 
 
+def remove_breach(state: SubjectState, fact: BreachFact) -> None:
+    """Take this very fact from the row. `list.remove` compares by value, and pydantic's comparisons were an eighth of
+    the time of an event that opens hundreds of breaches."""
+    del state.breaches[next(at for at, known in enumerate(state.breaches) if known is fact)]
+
+
 def drop(state: SubjectState, fact: BreachFact) -> None:
-    state.breaches.remove(fact)
+    remove_breach(state, fact)
     state.dropped = [*state.dropped, short_id(fact.breach_id)][-MAX_DROPPED:]
 
 
