@@ -52,7 +52,7 @@ ROLES: dict[str, Role] = {
     "gate": Role(
         "the gate",
         ("anpr-reads", "identifiers", "orders", "subject-events"),
-        ("sightings", "alerts"),
+        ("sightings", "alerts", "dead-letters"),
         group=GATES,
         watches_group=_WORKERS,
         checks=True,
