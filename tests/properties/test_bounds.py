@@ -24,7 +24,7 @@ from builders import (
     zone,
 )
 from histories import LATER, evidence, orders
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.base import Event
@@ -44,6 +44,11 @@ def big_order(order_id: str, version: int, terms: int, identifiers: int) -> Even
     named = [{"kind": IdentifierKind.PLATE, "value": f"AB{n:02}CDE"} for n in range(identifiers)]
     starts = MADE + timedelta(days=version)
     return order(order_id, version, terms=[*zones, *contacts], identifiers=named, effective_from=starts)
+
+
+def crossings(count: int) -> list[Event]:
+    """In and out of all zones around HOME."""
+    return [fix(after(n * 700), away() if n % 2 else away(0, 5000), id=long_id("f", n)) for n in range(count)]
 
 
 @st.composite
@@ -73,6 +78,7 @@ def busy_lives(draw: st.DrawFn) -> list[Event]:
 
 
 @settings(max_examples=16)
+@example([big_order("O0", 1, 300, 200), order_served("O0", 1, after(-100)), *crossings(20)], False)
 @given(busy_lives(), st.booleans())
 def test_no_row_outgrows_its_bound(events: list[Event], commits: bool) -> None:
     """`Subject` asserts the bound at each event, and that at most one task is live.
