@@ -1,0 +1,216 @@
+"""The published contract: JSON Schema 2020-12 of each message, and one AsyncAPI 3.0 document of them all.
+
+Both are made from the models in `schemas/` and the list of topics, and are checked in below `schemas/contract/`:
+`python -m streams.contract` writes them, and a test says when they are not what the code says.
+"""
+
+import json
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+import schemas
+from schemas.base import SCHEMA_VERSION
+from schemas.examples import STORY, inbound
+from schemas.inbound import EVENT_TYPES, TOPIC_EVENTS, BadReason, type_name
+from schemas.internal import DeadLetterHeaders, Held, SubjectEvent
+from schemas.orders import IdentifierRecord
+from schemas.safeguarding import SafeguardingTask
+from schemas.tasks import Alert, ArrestTask, AuditEntry
+from schemas.updates import TaskAnswer
+from streams.core.policy import load_policy
+from streams.core.rehearsal import Rehearsal
+from streams.kafka.topics import BY_NAME, Topic, topic_specs
+from streams.settings import Settings
+
+DIRECTORY = Path(schemas.__file__).with_name("contract")
+OUT: dict[str, type[BaseModel]] = {
+    "arrest-tasks": ArrestTask,
+    "safeguarding-tasks": SafeguardingTask,
+    "task-answers": TaskAnswer,
+    "alerts": Alert,
+    "audit": AuditEntry,
+}
+"""Outbound topic -> what its messages are; of `dead-letters` the value is whatever came in."""
+INTERNAL: tuple[type[BaseModel], ...] = (SubjectEvent, Held, IdentifierRecord, DeadLetterHeaders)
+"""What only this pipeline writes and reads: not published, and not to be changed unnoticed either, since it is in the
+log for weeks."""
+_REF = "#/components/schemas/{model}"
+
+
+@cache
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Name of the message -> its JSON Schema 2020-12, whole in itself, as senders must write it and readers will read
+    it."""
+    models = [(model, _mode(model)) for model in (*EVENT_TYPES.values(), *OUT.values(), *INTERNAL)]
+    return {model.__name__: _standalone(model, mode) for model, mode in models}
+
+
+def _mode(model: type[BaseModel]) -> JsonSchemaMode:
+    return "validation" if model in EVENT_TYPES.values() else "serialization"
+
+
+def _standalone(model: type[BaseModel], mode: JsonSchemaMode) -> dict[str, Any]:
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        "$id": f"urn:breachwatch:{model.__name__}:{SCHEMA_VERSION}",
+        **model.model_json_schema(mode=mode),
+    }
+
+
+@cache
+def asyncapi() -> dict[str, Any]:
+    """The document, as JSON."""
+    names = [*TOPIC_EVENTS, *OUT, "dead-letters"]
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "breachwatch",
+            "version": f"{SCHEMA_VERSION}.0.0",
+            "description": __doc__.split("\n", 1)[0] if __doc__ else "",
+            "license": {"name": "MIT"},
+        },
+        "defaultContentType": "application/json",
+        "channels": {name: _channel(BY_NAME[name]) for name in names},
+        "operations": {_operation_name(name): _operation(name) for name in names},
+        "components": {"messages": _messages(), "schemas": _schemas()},
+    }
+
+
+def _channel(topic: Topic) -> dict[str, Any]:
+    production = next(spec for spec in topic_specs(Settings(environment="production")) if spec.name == topic.name)
+    settings: dict[str, Any] = {
+        "cleanup.policy": topic.cleanup.split(","),
+        "max.message.bytes": topic.max_message_bytes,
+    }
+    if topic.retention_ms is not None:
+        settings["retention.ms"] = topic.retention_ms
+    return {
+        "address": topic.name,
+        "description": f"{topic.purpose} Key: {topic.key}.",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in _names(topic.name)},
+        "bindings": {
+            "kafka": {
+                "partitions": production.partitions,
+                "replicas": production.replication,
+                "topicConfiguration": settings,
+                "bindingVersion": "0.5.0",
+            }
+        },
+    }
+
+
+def _names(topic: str) -> list[str]:
+    """The messages of a topic."""
+    if topic in TOPIC_EVENTS:
+        return [type_name(model) for model in TOPIC_EVENTS[topic]]
+    return [OUT[topic].__name__] if topic in OUT else ["DeadLetter"]
+
+
+def _operation_name(topic: str) -> str:
+    return f"{'receive' if topic in TOPIC_EVENTS else 'send'}-{topic}"
+
+
+def _operation(topic: str) -> dict[str, Any]:
+    """What breachwatch does with a channel: it receives what others publish, and sends what dashboards read."""
+    return {
+        "action": "receive" if topic in TOPIC_EVENTS else "send",
+        "channel": {"$ref": f"#/channels/{topic}"},
+        "messages": [{"$ref": f"#/channels/{topic}/messages/{name}"} for name in _names(topic)],
+    }
+
+
+def _messages() -> dict[str, Any]:
+    examples = inbound()
+    found = {
+        name: _message(model, examples[name], "Publish it as often as you like: source and id name it for ever.")
+        for name, model in EVENT_TYPES.items()
+    }
+    for topic, model in OUT.items():
+        found[model.__name__] = _message(model, outbound()[topic], "It may come again, under the same id.")
+    return found | {"DeadLetter": _dead_letter()}
+
+
+def _message(model: type[BaseModel], example: dict[str, Any], description: str) -> dict[str, Any]:
+    return {
+        "name": model.__name__,
+        "summary": (model.__doc__ or "").split("\n", 1)[0],
+        "description": description,
+        "payload": {"$ref": _REF.format(model=model.__name__)},
+        "examples": [{"name": model.__name__, "payload": example}],
+    }
+
+
+def _dead_letter() -> dict[str, Any]:
+    fields = DeadLetterHeaders.model_fields
+    return {
+        "name": "DeadLetter",
+        "summary": "A message that could not be used: the original bytes, and why not in the headers.",
+        "contentType": "application/octet-stream",
+        "headers": {
+            "type": "object",
+            "required": [f"bw-{name.replace('_', '-')}" for name in fields],
+            "properties": {f"bw-{name.replace('_', '-')}": {"type": "string"} for name in fields}
+            | {"bw-reason": {"type": "string", "enum": sorted(BadReason)}},
+        },
+    }
+
+
+def _schemas() -> dict[str, Any]:
+    models = [(model, _mode(model)) for model in (*EVENT_TYPES.values(), *OUT.values())]
+    _, found = models_json_schema(models, ref_template=_REF)
+    return {name: _for_asyncapi(schema) for name, schema in found["$defs"].items()}
+
+
+def _for_asyncapi(schema: Any) -> Any:
+    """AsyncAPI has JSON Schema draft 07: tuples are lists of `items`; and its discriminator is no object."""
+    if isinstance(schema, list):
+        return [_for_asyncapi(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _for_asyncapi(value) for name, value in schema.items() if name != "discriminator"}
+    if "prefixItems" in found:
+        found |= {"items": found.pop("prefixItems"), "additionalItems": False}
+    return found
+
+
+@cache
+def outbound() -> dict[str, dict[str, Any]]:
+    """Topic -> an example of what is sent there: what the inbound examples bring about, one after the other."""
+    pipeline = Rehearsal(load_policy())
+    for topic, event in STORY:
+        now = datetime.fromisoformat(event["recordedtime"])
+        pipeline.feed("sightings" if topic == "anpr-reads" else topic, json.dumps(event).encode(), now)
+    [task], [safeguarding] = pipeline.tasks.values(), pipeline.safeguarding.values()
+    breach = next(alert for alert in pipeline.alerts if alert.kind == "breach")
+    audit = next(entry for entry in pipeline.audits if entry.decision == "breach")
+    made = {
+        "arrest-tasks": task,
+        "safeguarding-tasks": safeguarding,
+        "task-answers": pipeline.answers[-1],
+        "alerts": breach,
+        "audit": audit,
+    }
+    return {topic: json.loads(model.model_dump_json()) for topic, model in made.items()}
+
+
+def files() -> dict[str, str]:
+    """Name of each file of the contract -> its text."""
+    found = {f"{name}.json": schema for name, schema in json_schemas().items()} | {"asyncapi.json": asyncapi()}
+    return {name: json.dumps(body, indent=1, sort_keys=True) + "\n" for name, body in sorted(found.items())}
+
+
+def write() -> None:
+    DIRECTORY.mkdir(exist_ok=True)
+    for file in DIRECTORY.glob("*.json"):
+        file.unlink()
+    for name, text in files().items():
+        (DIRECTORY / name).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    write()
