@@ -66,6 +66,7 @@ Instant = Annotated[
 """A point in time: RFC 3339 with an offset on the wire, UTC in memory."""
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+Attribute = Annotated[str, Field(min_length=1, max_length=2000)]
 Narrative = Annotated[str, Field(min_length=1, max_length=20_000)]
 Identity = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")]
 """An identifier minted by a system: letters, digits and ``. _ : / @ + -``; used in keys and labels of ids."""
@@ -172,6 +173,12 @@ class Event(Model):
     schemaversion: Literal[1] = 1
     exercise: bool = False
     traceparent: Annotated[str, Field(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")] | None = None
+    tracestate: Attribute | None = None
+    datacontenttype: Literal["application/json"] | None = None
+    dataschema: Attribute | None = None
+    subject: Attribute | None = None
+    """CloudEvents libraries add these four and the next; nothing here rests on them."""
+    partitionkey: Attribute | None = None
 
     @property
     def event_id(self) -> str:

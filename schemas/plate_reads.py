@@ -14,6 +14,7 @@ from msgspec import Meta
 
 _Identity = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*\Z")]
 _Text = Annotated[str, Meta(min_length=1, max_length=200)]
+_Attribute = Annotated[str, Meta(min_length=1, max_length=2000)]
 _Instant = Annotated[datetime, Meta(tz=True)]
 _Hash = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 _Trace = Annotated[str, Meta(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")]
@@ -49,6 +50,11 @@ class QuickRead(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     schemaversion: Literal[1] = 1
     exercise: bool = False
     traceparent: _Trace | None = None
+    tracestate: _Attribute | None = None
+    datacontenttype: Literal["application/json"] | None = None
+    dataschema: _Attribute | None = None
+    subject: _Attribute | None = None
+    partitionkey: _Attribute | None = None
 
 
 quick_read = msgspec.json.Decoder(QuickRead).decode

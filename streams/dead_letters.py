@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from schemas.cloud_events import Headers, carried
 from schemas.inbound import BadMessageError, BadReason
 from schemas.internal import DeadLetterHeaders
 from schemas.tasks import Alert
@@ -22,9 +23,9 @@ class Origin:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def headers(origin: Origin, error: BadMessageError) -> list[tuple[str, bytes]]:
-    """The Kafka headers of the dead letter of a message."""
-    return DeadLetterHeaders(
+def headers(origin: Origin, error: BadMessageError, its_own: Headers = ()) -> list[tuple[str, bytes]]:
+    """The Kafka headers of the dead letter of a message, with those of `its_own` that are part of the event."""
+    found = DeadLetterHeaders(
         reason=error.reason,
         detail=error.detail,
         topic=origin.topic,
@@ -32,6 +33,7 @@ def headers(origin: Origin, error: BadMessageError) -> list[tuple[str, bytes]]:
         offset=origin.offset,
         appended_at=origin.appended_at,
     ).to_kafka()
+    return [*found, *carried(its_own)]
 
 
 def key(origin: Origin) -> bytes:

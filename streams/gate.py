@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 
+from schemas.cloud_events import is_binary, structured
 from schemas.inbound import BadMessageError, decode
 from schemas.orders import IdentifierKind, IdentifierRecord
 from schemas.plate_reads import NOT_A_READ, quick_read
@@ -52,21 +53,34 @@ def sift(messages: Iterable[Any], known: Container[str]) -> tuple[list[str], lis
     """
     skeletons, unknown, others = [], [], []
     for message in messages:
+        looks: str | None
         try:
             looks = skeleton(quick_read(message.value).data.vrm)
         except NOT_A_READ:
+            looks = _looks_in_binary_mode(message)
+        if looks is None or looks in known:
             others.append(message)
         else:
-            if looks in known:
-                others.append(message)
-            else:
-                skeletons.append(looks)
-                unknown.append(message)
+            skeletons.append(looks)
+            unknown.append(message)
     return skeletons, unknown, others
 
 
-Read = tuple[bytes, Sequence[tuple[str, bytes]]]
-"""Of a message what goes on: its value and its headers."""
+def _looks_in_binary_mode(message: Any) -> str | None:
+    """What the plate looks like of a read that is a CloudEvent in binary mode; None for anything else."""
+    if not is_binary(message.headers):
+        return None
+    try:
+        return skeleton(quick_read(structured(message.value, message.headers) or b"").data.vrm)
+    except NOT_A_READ:
+        return None
+
+
+class Read(NamedTuple):
+    """Of a message what goes on."""
+
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
 
 
 class _Batch(NamedTuple):
@@ -107,7 +121,7 @@ class LookBack:
     def remember(self, born: float, partition: TopicPartition, skeletons: list[str], messages: list[Any]) -> None:
         """Keep reads that were in the log by `born` (monotonic seconds), and what their plates look like."""
         if messages:
-            reads = [(message.value, message.headers) for message in messages]
+            reads = [Read(message.value, message.headers) for message in messages]
             batches = self._batches.setdefault(partition, deque())
             batches.append(_Batch(born, messages[0].offset, skeletons, reads))
             self._count += len(messages)
@@ -344,7 +358,7 @@ class Gate(ConsumerRebalanceListener):
             self._look_back.seen(partition, messages[-1].offset + 1)
             passed += len(unknown)
             for message in others:
-                error = fault_of(message.value, self._settings.max_message_bytes)
+                error = fault_of(message, self._settings.max_message_bytes)
                 if error is not None:
                     sends += await self._dead_letter(message, error)
                 else:
@@ -358,9 +372,9 @@ class Gate(ConsumerRebalanceListener):
         """Reads that were on no order when they were judged, and are on one now."""
         plates, self._late_plates = self._late_plates, []
         sends = [
-            await self._forward(value, headers)
-            for value, headers in self._look_back.recall(plates)
-            if fault_of(value, self._settings.max_message_bytes) is None
+            await self._forward(read.value, read.headers)
+            for read in self._look_back.recall(plates)
+            if fault_of(read, self._settings.max_message_bytes) is None
         ]
         metrics.READS.labels("forwarded_late").inc(len(sends))
         return sends
@@ -374,7 +388,7 @@ class Gate(ConsumerRebalanceListener):
         metrics.READS.labels("dead_letter").inc()
         metrics.DEAD_LETTERS.labels(TOPIC, error.reason).inc()
         letters, alerts = (full_name(self._settings, name) for name in ("dead-letters", "alerts"))
-        key, headers = dead_letters.key(origin), dead_letters.headers(origin, error)
+        key, headers = dead_letters.key(origin), dead_letters.headers(origin, error, message.headers)
         sends = [await self._producer.send(letters, message.value or b"", key=key, headers=headers)]
         raised = dead_letters.alert(origin, error)
         if raised is not None:
@@ -383,10 +397,10 @@ class Gate(ConsumerRebalanceListener):
         return sends
 
 
-def fault_of(value: bytes | None, max_bytes: int) -> BadMessageError | None:
+def fault_of(message: Any, max_bytes: int) -> BadMessageError | None:
     """Why it is no read; None for a read."""
     try:
-        decode(TOPIC, value, max_bytes)
+        decode(TOPIC, structured(message.value, message.headers), max_bytes)
     except BadMessageError as error:
         return error
     return None

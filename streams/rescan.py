@@ -169,7 +169,7 @@ async def _some(
         found.reads += len(messages)
         _, _, others = sift(messages, index.looks_known)
         for message in others:
-            if fault_of(message.value, settings.max_message_bytes) is not None:
+            if fault_of(message, settings.max_message_bytes) is not None:
                 continue  # a dead letter, since the gate came by
             headers = [*message.headers, mark]
             sends.append(await producer.send(full_name(settings, BACKFILL), message.value, headers=headers))

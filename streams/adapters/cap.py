@@ -62,7 +62,7 @@ def as_cap(alert: Alert, sender: str) -> bytes:
             parameter = ElementTree.SubElement(info, f"{{{NAMESPACE}}}parameter")
             _add(parameter, "valueName", name)
             _add(parameter, "value", value)
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return bytes(ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _add(parent: ElementTree.Element, name: str, text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from schemas.base import Event
+from schemas.cloud_events import structured
 from schemas.inbound import BadMessageError, BadReason, decode_current
 from schemas.internal import Arrival, encode_held, encode_subject_event
 from schemas.reports import BreachReport, SourceHeartbeat
@@ -47,7 +48,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader, backlog: Backlog) -> N
     async def dead_letter(origin: Origin, message: Any, error: BadMessageError) -> None:
         metrics.DEAD_LETTERS.labels(name, error.reason).inc()
         log.warning("dead_letter", reason=error.reason, message=str(origin), detail=error.detail)
-        headers = dead_letters.headers(origin, error)
+        headers = dead_letters.headers(origin, error, message.headers or ())
         await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
         await alert(origin, error)
 
@@ -92,7 +93,8 @@ def ingest_agent(app: Any, name: str, index: IndexReader, backlog: Backlog) -> N
                 if name in AHEAD:
                     await backlog.room(AHEAD[name])
                 try:
-                    event, current = decode_current(name, message.value, app.settings.max_message_bytes)
+                    value = structured(message.value, message.headers or ())
+                    event, current = decode_current(name, value, app.settings.max_message_bytes)
                 except BadMessageError as error:
                     await dead_letter(origin, message, error)
                     outcome = "dead_letter"

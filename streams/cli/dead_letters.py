@@ -91,6 +91,7 @@ def replay(
     force: Annotated[bool, typer.Option("--force", help="Send it even if it is still not valid.")] = False,
 ) -> None:
     """Send a dead letter, mended or as it was, to the topic that it came from."""
+    from schemas.cloud_events import carried, structured
     from schemas.inbound import TOPIC_EVENTS, BadMessageError, decode
     from streams.core.keys import message_key
     from streams.kafka.admin import cluster_of
@@ -103,16 +104,19 @@ def replay(
     if headers.topic not in TOPIC_EVENTS:
         raise BreachwatchError(f"this letter came from {headers.topic}, which only this pipeline writes")
     value = message.value if value_file is None else _mended(value_file)
+    # What is mended is written whole, also where the original had its attributes in headers.
+    its_own = carried(message.headers) if value_file is None else []
     key, how = None, "as it was" if value_file is None else "mended"
     try:
-        key = message_key(decode(headers.topic, value, settings.max_message_bytes))
+        key = message_key(decode(headers.topic, structured(value, its_own), settings.max_message_bytes))
     except BadMessageError as error:
         if not force:
             raise BreachwatchError(f"not sent, it would come back: {error.reason}: {error.detail}") from None
         how += f", forced although {error.reason}"
     origin = _origin(headers)
     _audit(settings, message, "dead_letter_replayed", how)
-    outgoing = Outgoing(full_name(settings, headers.topic), key, value, (("bw-replay-of", origin.encode()),))
+    mark = ("bw-replay-of", origin.encode())
+    outgoing = Outgoing(full_name(settings, headers.topic), key, value, (*its_own, mark))
     sent = send_all(cluster_of(settings), [outgoing])[0]
     typer.echo(f"sent to {headers.topic}/{sent.partition}/{sent.offset} in place of {origin}")
 

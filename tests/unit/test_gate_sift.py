@@ -14,6 +14,7 @@ from streams.gate import sift
 
 class Message(NamedTuple):
     value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @pytest.fixture
@@ -64,3 +65,13 @@ def test_a_read_that_may_be_on_an_order_goes_on(index: IdentifierIndex, plate: s
 )
 def test_what_is_no_read_is_left_to_who_can_say_why(index: IdentifierIndex, message: Message) -> None:
     assert sift([message], index.looks_known) == ([], [], [message])
+
+
+@pytest.mark.parametrize(("plate", "known"), [("AB12CDE", False), ("BD15 DLO", True)])
+def test_a_read_in_binary_mode_is_a_read(index: IdentifierIndex, plate: str, known: bool) -> None:
+    event = plate_read(plate)
+    headers = tuple(
+        (f"ce_{name}", str(value).encode()) for name, value in event.items() if name not in ("data", "exercise")
+    )
+    message = Message(orjson.dumps(event["data"]), (("ce_specversion", b"1.0"), *headers))
+    assert sift([message], index.looks_known)[2] == ([message] if known else [])
