@@ -3,15 +3,14 @@
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from streams.cli.by_hand import by_hand, moment, place, publish
-from streams.errors import BreachwatchError
+from streams.cli.by_hand import publish
+from streams.entered import order_event
 
 app = typer.Typer(no_args_is_help=True)
-NOT_STATED = "not stated"
 
 Many = list[str] | None
 
@@ -103,100 +102,33 @@ def add(
         )
 
 
-def order_event(said: dict[str, Any], now: datetime, *, exercise: bool) -> dict[str, Any]:
-    """The order event of what was said on the command line, with the names of what was not in `missing`."""
-    if said["subject"] is None:
-        raise BreachwatchError("say whom the order restrains: --subject")
-    terms = _terms(said)
-    if not terms:
-        raise BreachwatchError("say what the order forbids: --zone, --zone-file, --no-contact or --term")
-    made = moment(said["made"], "--made") if said["made"] else now
-    if made > now:
-        raise BreachwatchError("--made is in the future")
-    order_id = said["order_id"] or f"by-hand/{said['subject']}/{made:%Y-%m-%d}"
-    service = None
-    if said["served"]:
-        from schemas.base import format_time
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="The export, CSV.")],
+    columns: Annotated[Path, typer.Option(help="The map of its columns, TOML: see the docstring of orders_csv.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would come of it; send nothing.")] = False,
+) -> None:
+    """Load orders from a records system's export, and say what became of each line; exit code 1 if any was refused.
 
-        service = {"served_at": format_time(moment(said["served"], "--served")), "method": "personal"}
-    missing = [
-        name
-        for name, stated in {
-            "court": said["court"],
-            "when it was made": said["made"],
-            "when it ends": said["expires"] or said["until_further_order"],
-            "name": said["name"],
-            "date of birth": said["born"],
-            "service": said["served"] or said["in_court"],
-            "protected persons": said["protects"],
-            "owning force": said["force"],
-            "risk": said["risk"],
-            "certified copy": said["certified_copy"],
-            "vehicles, tags or phones": said["plate"] or said["tag"] or said["phone"],
-        }.items()
-        if not stated
-    ]
-    data = {
-        "order_id": order_id,
-        "version": said["version"],
-        "kind": said["kind"],
-        "court": said["court"] or NOT_STATED,
-        "made_at": _text(made),
-        "expires_at": _text(moment(said["expires"], "--expires")) if said["expires"] else None,
-        "respondent": {
-            key: value
-            for key, value in (
-                ("subject_id", said["subject"]),
-                ("name", said["name"]),
-                ("date_of_birth", said["born"]),
-            )
-            if value is not None
-        },
-        "present_in_court": said["in_court"],
-        "service": service,
-        "protected_persons": [{"person_id": person} for person in _protected(said)],
-        "terms": terms,
-        "identifiers": [{"kind": kind, "value": value} for kind in ("plate", "tag", "phone") for value in said[kind]],
-        "owning_force": said["force"] or NOT_STATED,
-        "risk": said["risk"],
-        "markers": said["marker"],
-        "certified_copy": said["certified_copy"],
-        "missing": missing,
-    }
-    return by_hand("order", data, made, exercise=exercise)
+    The same export may be loaded as often as you like.
+    """
+    from schemas.inbound import decode
+    from streams.adapters.orders_csv import lines, load_map
+    from streams.cli import load_settings
+    from streams.core.keys import message_key
+    from streams.kafka.admin import cluster_of
+    from streams.kafka.sending import Outgoing, send_all
+    from streams.kafka.topics import full_name
 
-
-def _text(at: datetime) -> str:
-    from schemas.base import format_time
-
-    return format_time(at)
-
-
-def _protected(said: dict[str, Any]) -> list[str]:
-    return said["protects"] or [f"not-stated/{said['subject']}"]
-
-
-def _terms(said: dict[str, Any]) -> list[dict[str, Any]]:
-    import orjson
-
-    protects = _protected(said)
-    terms: list[dict[str, Any]] = []
-    for number, text in enumerate(said["zone"], 1):
-        latitude, longitude, radius_m = place(text, "--zone", 3)
-        area = {"type": "Circle", "centre": {"latitude": latitude, "longitude": longitude}, "radius_m": radius_m}
-        terms.append({"term_id": f"zone-{number}", "kind": "exclusion_zone", "area": area, "protects": protects})
-    for number, path in enumerate(said["zone_file"], 1):
-        try:
-            area = orjson.loads(Path(path).read_bytes())
-        except OSError as error:
-            raise BreachwatchError(f"--zone-file {path}: {error.strerror}") from None
-        except orjson.JSONDecodeError:
-            raise BreachwatchError(f"--zone-file {path}: not JSON") from None
-        terms.append({"term_id": f"area-{number}", "kind": "exclusion_zone", "area": area, "protects": protects})
-    if said["no_contact"]:
-        terms.append({"term_id": "no-contact", "kind": "no_contact", "protects": protects})
-    terms += [
-        {"term_id": f"other-{number}", "kind": "other", "text": text, "protects": protects}
-        for number, text in enumerate(said["term"], 1)
-    ]
-    return terms
+    settings = load_settings()
+    found = list(lines(file, load_map(columns), datetime.now(UTC)))
+    good = [line.value for line in found if line.value is not None]
+    if not dry_run:
+        topic = full_name(settings, "orders")
+        send_all(cluster_of(settings), [Outgoing(topic, message_key(decode("orders", v)), v) for v in good])
+    done = "would be sent" if dry_run else "sent"
+    for line in found:
+        typer.echo(f"line {line.number}: {line.said}: {done if line.value is not None else 'NOT SENT'}")
+    typer.echo(f"{len(good)} of {len(found)} {done}")
+    if len(good) < len(found):
+        raise typer.Exit(1)

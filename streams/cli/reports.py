@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from streams.cli.by_hand import by_hand, moment, place, publish
+from streams.cli.by_hand import publish
+from streams.entered import by_hand, moment, place
 from streams.errors import BreachwatchError
 
 app = typer.Typer(no_args_is_help=True)

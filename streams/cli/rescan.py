@@ -23,8 +23,8 @@ def command(
     the audit trail of each subject. One that was broken off goes on where it ended when the same is asked for again.
     It waits while the gate is behind.
     """
-    from streams.cli.by_hand import moment
     from streams.core.policy import load_policy
+    from streams.entered import moment
     from streams.kafka import admin
     from streams.rescan import Search, follow, rescan
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from schemas.inbound import decode
 from schemas.orders import Order
 from streams.cli import build
-from streams.cli.by_hand import moment, place
+from streams.entered import moment, place
 from streams.errors import BreachwatchError
 
 
