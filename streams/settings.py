@@ -106,6 +106,16 @@ class Settings(BaseSettings):
         description="seconds that the gate may be behind its look-back before a search of retained reads waits",
     )
     gate_batch: int = Field(default=5000, gt=0, description="reads taken from the broker at a time")
+    door_jwks_file: Path | None = Field(
+        default=None, description="JWKS file (RFC 7517) with the keys that sign the tokens of the HTTP door"
+    )
+    door_audience: str = Field(default="breachwatch", description="what a token's `aud` must name")
+    door_issuer: str | None = Field(default=None, description="what a token's `iss` must be; unset: not looked at")
+    door_host: str = Field(default="127.0.0.1", description="address that the HTTP door listens on")
+    door_port: int = Field(default=8070, ge=0, le=65535, description="its port")
+    door_batch: int = Field(default=500, gt=0, description="events of one request")
+    door_max_bytes: int = Field(default=5_000_000, gt=0, description="bytes of one request")
+    door_rate: str = Field(default="60000/minute", description="events of one sender at the HTTP door")
     max_message_bytes: int = Field(
         default=1_000_000, gt=0, description="bytes of a message value that an ingest agent still parses"
     )

@@ -23,7 +23,7 @@ The map is TOML:
 | `version` | `version` | 1 where it is not mapped |
 | `kind` | `kind` | through `[kinds]`; `spo_full` where it is not mapped |
 | `made`, `expires`, `served` | times | |
-| `court`, `name`, `born`, `force`, `risk`, `certified_copy` | texts | empty cells are not stated, and mark the order |
+| `court`, `name`, `born`, `force`, `risk`, `certified_copy` | texts | an empty cell is not stated, and is marked |
 | `protects`, `zone`, `term`, `plate`, `tag`, `phone`, `marker` | lists | `zone` is LAT,LON,METRES |
 | `no_contact`, `in_court`, `until_further_order` | yes or no | `yes`, `y`, `true`, `1`, `x` |
 

@@ -1,0 +1,303 @@
+"""The HTTP door: events by POST, answered only after the broker's acknowledgement.
+
+Errors are problem details (RFC 9457). What is refused is named item by item; what is accepted is in the log.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from cachetools import TTLCache
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from pydantic import BaseModel
+
+from schemas.cloud_events import structured
+from schemas.inbound import TOPIC_EVENTS, BadMessageError, BadReason, decode
+from streams.adapters import FORMATS
+from streams.adapters.translated import Supplier
+from streams.core.keys import message_key
+from streams.door.tokens import Keys, RefusedError, Sender
+from streams.kafka.admin import cluster_of
+from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
+from streams.settings import Settings
+
+_REMEMBERED = 10_000
+_REMEMBERED_S = 24 * 3600.0
+TOPICS = tuple(TOPIC_EVENTS)
+
+
+class Item(BaseModel):
+    """What became of one event of a request."""
+
+    index: int
+    status: Literal["accepted", "would_be_accepted", "refused", "unknown"]
+    id: str | None = None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class Answer(BaseModel):
+    """What became of a request; `unknown` items may be in the log: send them again, ids make repeats harmless."""
+
+    accepted: int
+    refused: int
+    items: list[Item]
+
+
+class ProblemError(Exception):
+    """An error as RFC 9457 has it."""
+
+    def __init__(self, status: int, title: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail, self.more = status, title, detail, more
+        self.headers: dict[str, str] = {}
+
+    def response(self) -> Response:
+        body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail, **self.more}
+        return Response(orjson.dumps(body), self.status, self.headers, "application/problem+json")
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """One event of a request: what is sent, or why it is not."""
+
+    topic: str
+    value: bytes
+    key: bytes | None = None
+    event_id: str | None = None
+    fault: BadMessageError | None = None
+
+
+class Door:
+    """What requests share: the keys, the limits, the producer and the answers that were given."""
+
+    def __init__(self, settings: Settings, keys: Keys) -> None:
+        self.settings, self.keys = settings, keys
+        self._limit = parse(settings.door_rate)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._answers: TTLCache[tuple[str, str], tuple[bytes, int, bytes]] = TTLCache(_REMEMBERED, _REMEMBERED_S)
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        self._producer = AIOKafkaProducer(
+            **cluster_of(self.settings).options(),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=MAX_REQUEST_BYTES,
+            request_timeout_ms=int(self.settings.send_timeout_s * 1000),
+        )
+        await self._producer.start()
+
+    async def stop(self) -> None:
+        if self._producer is not None:
+            await self._producer.stop()
+
+    def admit(self, sender: Sender, count: int) -> None:
+        """Raises ProblemError when the sender has sent too many events of late."""
+        if not self._limiter.hit(self._limit, sender.name, cost=max(1, count)):
+            error = ProblemError(429, "Too many events", f"no more than {self._limit} for each sender")
+            reset_at, _ = self._limiter.get_window_stats(self._limit, sender.name)
+            error.headers["Retry-After"] = str(max(1, int(reset_at - datetime.now(UTC).timestamp()) + 1))
+            raise error
+
+    def remembered(self, sender: Sender, key: str | None, body: bytes) -> Response | None:
+        """The answer that was given to the same request before; raises ProblemError for another one under its key."""
+        found = None if key is None else self._answers.get((sender.name, key))
+        if found is None:
+            return None
+        digest, status, answer = found
+        if digest != hashlib.sha256(body).digest():
+            raise ProblemError(422, "Idempotency-Key used twice", "it was used for a request with another body")
+        return Response(answer, status, {"Idempotency-Replayed": "true"}, "application/json")
+
+    def remember(self, sender: Sender, key: str | None, body: bytes, response: Response) -> None:
+        if key is not None and response.status_code == 202:
+            digest = hashlib.sha256(body).digest()
+            self._answers[(sender.name, key)] = (digest, response.status_code, bytes(response.body))
+
+    async def publish(self, checked: Sequence[_Checked]) -> list[Item]:
+        """Send what is right, all of it at once, and wait for each acknowledgement."""
+        assert self._producer is not None
+        return list(await asyncio.gather(*(self._one(index, item) for index, item in enumerate(checked))))
+
+    async def _one(self, index: int, item: _Checked) -> Item:
+        assert self._producer is not None
+        if item.fault is not None:
+            return _refused(index, item)
+        try:
+            placed = await self._producer.send_and_wait(
+                full_name(self.settings, item.topic), item.value, key=item.key
+            )
+        except KafkaError as error:
+            return Item(index=index, status="unknown", id=item.event_id, reason=type(error).__name__)
+        return Item(
+            index=index,
+            status="accepted",
+            id=item.event_id,
+            topic=item.topic,
+            partition=placed.partition,
+            offset=placed.offset,
+        )
+
+
+def _refused(index: int, item: _Checked) -> Item:
+    assert item.fault is not None
+    return Item(
+        index=index, status="refused", id=item.event_id, reason=item.fault.reason.value, detail=item.fault.detail
+    )
+
+
+def create(settings: Settings, keys: Keys) -> FastAPI:
+    """The application; it answers only after `Door.start`, which its lifespan does."""
+    door = Door(settings, keys)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await door.start()
+        try:
+            yield
+        finally:
+            await door.stop()
+
+    app = FastAPI(title="breachwatch: the HTTP door", version="1", lifespan=lifespan)
+
+    @app.exception_handler(ProblemError)
+    async def _problem(_: Request, error: ProblemError) -> Response:
+        return error.response()
+
+    bearer = HTTPBearer(auto_error=False)
+
+    def sender(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Sender:
+        if given is None:
+            raise _unauthorised("send a bearer token")
+        try:
+            return keys.sender(given.credentials)
+        except RefusedError as error:
+            raise _unauthorised(str(error)) from None
+
+    async def whole_body(request: Request) -> bytes:
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > settings.door_max_bytes:
+                raise ProblemError(413, "Too large", f"a request has at most {settings.door_max_bytes} bytes")
+        return bytes(body)
+
+    @app.post("/v1/topics/{topic}/events", status_code=202, response_model=Answer)
+    async def events(
+        topic: str,
+        request: Request,
+        who: Annotated[Sender, Depends(sender)],
+        body: Annotated[bytes, Depends(whole_body)],
+        dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = False,
+        idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    ) -> Response:
+        """Publish one event (a JSON object, or a CloudEvent in binary mode) or several (a JSON array)."""
+        if topic not in TOPICS or not who.may(f"publish:{topic}"):
+            raise ProblemError(403, "Not allowed", f"the token does not allow publishing on {topic}")
+        headers = [(name.replace("ce-", "ce_", 1), value.encode()) for name, value in request.headers.items()]
+        values = _values(structured(body, headers) or b"", settings.door_batch)
+        checked = [_check(topic, value, who, settings) for value in values]
+        return await _answer(door, who, checked, idempotency_key, body, dry_run=dry_run)
+
+    @app.post("/v1/adapters/{form}", status_code=202, response_model=Answer)
+    async def adapters(
+        form: str,
+        who: Annotated[Sender, Depends(sender)],
+        body: Annotated[bytes, Depends(whole_body)],
+        dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = False,
+    ) -> Response:
+        """Take a message in a format that is out there already."""
+        if form not in FORMATS or not who.may(f"adapt:{form}"):
+            raise ProblemError(403, "Not allowed", f"the token does not allow sending {form}")
+        try:
+            translated = FORMATS[form](body, Supplier(who.source, datetime.now(UTC)))
+        except BadMessageError as error:
+            raise ProblemError(422, "Not usable", error.detail, reason=error.reason.value) from None
+        checked = [_check(one.topic, one.value, who, settings) for one in translated]
+        return await _answer(door, who, checked, None, body, dry_run=dry_run)
+
+    return app
+
+
+def _unauthorised(why: str) -> ProblemError:
+    error = ProblemError(401, "Not authenticated", why)
+    error.headers["WWW-Authenticate"] = "Bearer"
+    return error
+
+
+def _values(body: bytes, most: int) -> list[bytes]:
+    """The events of a request, each as JSON."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ProblemError(400, "Not JSON", f"line {error.lineno} column {error.colno}") from None
+    events = found if isinstance(found, list) else [found]
+    if not 1 <= len(events) <= most:
+        raise ProblemError(413, "Too many events", f"a request has 1 to {most} events")
+    return [orjson.dumps(event) for event in events]
+
+
+def _check(topic: str, value: bytes, who: Sender, settings: Settings) -> _Checked:
+    try:
+        event = decode(topic, value, settings.max_message_bytes)
+    except BadMessageError as error:
+        return _Checked(topic, value, fault=error)
+    if not who.speaks_for(event.source):
+        detail = "source: the token does not speak for this source"
+        return _Checked(topic, value, event_id=event.id, fault=BadMessageError(BadReason.INVALID_FIELD, detail))
+    return _Checked(topic, value, key=message_key(event), event_id=event.id)
+
+
+async def _answer(
+    door: Door, who: Sender, checked: Sequence[_Checked], key: str | None, body: bytes, *, dry_run: bool
+) -> Response:
+    door.admit(who, len(checked))
+    if dry_run:
+        items = [
+            _refused(index, item)
+            if item.fault is not None
+            else Item(index=index, status="would_be_accepted", id=item.event_id, topic=item.topic)
+            for index, item in enumerate(checked)
+        ]
+        return _response(200, items)
+    known = door.remembered(who, key, body)
+    if known is not None:
+        return known
+    items = await door.publish(checked)
+    states = {item.status for item in items}
+    if "unknown" in states:
+        response = _response(503, items)
+        response.headers["Retry-After"] = "5"
+        return response
+    response = _response(422 if states == {"refused"} else 202, items)
+    door.remember(who, key, body, response)
+    return response
+
+
+def _response(status: int, items: Sequence[Item]) -> Response:
+    refused = sum(item.status == "refused" for item in items)
+    accepted = sum(item.status in ("accepted", "would_be_accepted") for item in items)
+    answer: dict[str, Any] = Answer(accepted=accepted, refused=refused, items=list(items)).model_dump(
+        exclude_none=True
+    )
+    if status in (200, 202):
+        return Response(orjson.dumps(answer), status, media_type="application/json")
+    title = "The broker did not answer" if status == 503 else "No event was accepted"
+    detail = "send it again, ids make repeats harmless" if status == 503 else "see items"
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, **answer}
+    return Response(orjson.dumps(problem), status, media_type="application/problem+json")
