@@ -1,10 +1,13 @@
 """The published contract: JSON Schema 2020-12 of each message, and one AsyncAPI 3.0 document of them all.
 
 Both are made from the models in `schemas/` and the list of topics, and are checked in below `schemas/contract/`:
-`python -m streams.contract` writes them, and a test says when they are not what the code says.
+`python -m streams.contract` writes them, and a test says when they are not what the code says. `released.json` is what
+was last released: `python -m streams.contract release` writes it, when a release is made and never else, and a test
+fails on a change that breaks somebody unless `SCHEMA_VERSION` was raised.
 """
 
 import json
+import sys
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -22,6 +25,7 @@ from schemas.orders import IdentifierRecord
 from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, AuditEntry
 from schemas.updates import TaskAnswer
+from streams.compatibility import Who, breaks
 from streams.core.policy import load_policy
 from streams.core.rehearsal import Rehearsal
 from streams.kafka.topics import BY_NAME, Topic, topic_specs
@@ -39,6 +43,8 @@ OUT: dict[str, type[BaseModel]] = {
 INTERNAL: tuple[type[BaseModel], ...] = (SubjectEvent, Held, IdentifierRecord, DeadLetterHeaders)
 """What only this pipeline writes and reads: not published, and not to be changed unnoticed either, since it is in the
 log for weeks."""
+_INBOUND = {model.__name__ for model in EVENT_TYPES.values()}
+_OUTBOUND = {model.__name__ for model in OUT.values()}
 _REF = "#/components/schemas/{model}"
 
 
@@ -212,5 +218,29 @@ def write() -> None:
         (DIRECTORY / name).write_text(text, "utf-8")
 
 
+RELEASED = DIRECTORY / "released" / "schemas.json"
+
+
+def broken() -> list[str]:
+    """What of the contract breaks senders or readers of the last release; nothing where the version was raised."""
+    released = json.loads(RELEASED.read_text("utf-8"))
+    if released["version"] < SCHEMA_VERSION:
+        return []
+    now = json_schemas()
+    found = []
+    for name, before in released["schemas"].items():
+        who: Who = "senders" if name in _INBOUND else "readers"
+        found += [f"{name}: {text}" for text in breaks(before, now.get(name, {"not": {}}), who)]
+    return found
+
+
+def release() -> None:
+    """What is here now is what was released."""
+    RELEASED.parent.mkdir(exist_ok=True)
+    published = {name: schema for name, schema in json_schemas().items() if name in _INBOUND | _OUTBOUND}
+    body = {"version": SCHEMA_VERSION, "schemas": published}
+    RELEASED.write_text(json.dumps(body, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
 if __name__ == "__main__":
-    write()
+    release() if sys.argv[1:] == ["release"] else write()

@@ -58,3 +58,18 @@ def test_the_document_refers_to_nothing_that_is_not_in_it() -> None:
         part: Any = DOCUMENT
         for step in ref.removeprefix("#/").split("/"):
             part = part[step]
+
+
+def test_nothing_breaks_who_built_on_the_last_release() -> None:
+    assert contract.broken() == [], "raise SCHEMA_VERSION, and add a step to schemas.versions.UPCASTS"
+
+
+def test_a_change_that_breaks_somebody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = json.loads(json.dumps(contract.json_schemas()))
+    changed["BreachReport"]["$defs"]["BreachReportData"]["required"].append("channel")
+    del changed["Alert"]["properties"]["severity"]
+    changed["Alert"]["required"].remove("severity")
+    monkeypatch.setattr(contract, "json_schemas", lambda: changed)
+    assert contract.broken() == ["Alert: severity: must be there", "BreachReport: data.channel: must be there"]
+    monkeypatch.setattr(contract, "SCHEMA_VERSION", contract.SCHEMA_VERSION + 1)
+    assert contract.broken() == [], "a new version may"
