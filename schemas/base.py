@@ -5,6 +5,7 @@ The envelope uses the attribute names of CloudEvents 1.0 (`id`, `source`, `type`
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -78,6 +79,21 @@ class Model(BaseModel):
     model_config = ConfigDict(
         strict=True, extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
     )
+
+
+def one_of_these(*groups: set[str]) -> Callable[[dict[str, Any]], None]:
+    """For a model's JSON Schema: the fields of one of these groups at least must be there, and say something."""
+
+    def add(schema: dict[str, Any]) -> None:
+        schema["anyOf"] = [
+            {
+                "required": sorted(group),
+                "properties": {name: {"not": {"enum": [None, []]}} for name in sorted(group)},
+            }
+            for group in groups
+        ]
+
+    return add
 
 
 class Position(Model):

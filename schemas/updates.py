@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Event, Identity, Instant, Model, Text
+from schemas.base import Event, Identity, Instant, Model, Text, one_of_these
 from schemas.tasks import Outcome
 
 Role = Literal["controller", "supervisor", "duty_inspector", "officer", "dispatch"]
@@ -27,6 +27,8 @@ Action = Literal[
 
 class TaskUpdateData(Model):
     """Names the task by `task_id` and `subject_id`, or by the `incident` number that was linked to it."""
+
+    model_config = ConfigDict(json_schema_extra=one_of_these({"task_id", "subject_id"}, {"incident"}))
 
     task_id: Identity | None = None
     """Of an arrest task, or of a safeguarding task."""

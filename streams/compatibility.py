@@ -114,7 +114,7 @@ def _resolved(schema: Schema, whole: Schema) -> Schema:
 
 def _alternatives(schema: Schema) -> list[Schema]:
     for keyword in ("anyOf", "oneOf"):
-        if keyword in schema:
+        if keyword in schema and "properties" not in schema:
             return list(schema[keyword])
     return [schema]
 

@@ -1,7 +1,7 @@
 """The published contract: JSON Schema 2020-12 of each message, and one AsyncAPI 3.0 document of them all.
 
 Both are made from the models in `schemas/` and the list of topics, and are checked in below `schemas/contract/`:
-`python -m streams.contract` writes them, and a test says when they are not what the code says. `released.json` is what
+`python -m streams.contract` writes them, and a test says when they are not what the code says. Beside them is what
 was last released: `python -m streams.contract release` writes it, when a release is made and never else, and a test
 fails on a change that breaks somebody unless `SCHEMA_VERSION` was raised.
 """
