@@ -27,7 +27,7 @@ IDENTIFIERS: list[dict[str, Any]] = [
     {"kind": "face", "value": "wl-1"},
 ]
 EDINBURGH = {"latitude": 55.9533, "longitude": -3.1883}
-_TOPICS = ("orders", "breach-reports", "sightings", "custody-events", "task-updates")
+_TOPICS = ("orders", "breach-reports", "sightings", "custody-events", "task-updates", "source-heartbeats")
 
 
 def m(minutes: float) -> datetime:

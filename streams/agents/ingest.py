@@ -10,7 +10,7 @@ from schemas.base import Event
 from schemas.cloud_events import structured
 from schemas.inbound import BadMessageError, BadReason, decode_current
 from schemas.internal import Arrival, encode_held, encode_subject_event
-from schemas.reports import BreachReport, SourceHeartbeat
+from schemas.reports import BreachReport
 from streams import dead_letters, metrics
 from streams.backlog import Backlog
 from streams.core.effects import cause_id
@@ -58,8 +58,6 @@ def ingest_agent(app: Any, name: str, index: IndexReader, backlog: Backlog) -> N
             await alerts.send(key=raised.alert_id.encode(), value=raised.model_dump_json().encode())
 
     async def forward(origin: Origin, message: Any, current: bytes, event: Event) -> str:
-        if isinstance(event, SourceHeartbeat):
-            return "heartbeat"
         if direct_subject(event) is None:
             await index.confirm_fresh(origin.appended_at.timestamp())
         arrival = Arrival(

@@ -11,11 +11,11 @@ from schemas.base import Event
 from schemas.custody import CustodyEvent
 from schemas.internal import DeadlineDue, MovedEvidence, MovedMatter, SubjectEvent
 from schemas.orders import IdentityCorrected, Order, OrderEnded, OrderServed, OrderStayed, RequirementMet, Role
-from schemas.reports import BreachReport, Retraction
+from schemas.reports import BreachReport, Retraction, SourceHeartbeat
 from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, TagFix
 from schemas.updates import TaskUpdate
-from streams.core import deadlines, moved, on_evidence, on_orders, on_tasks, safeguarding
+from streams.core import deadlines, moved, on_evidence, on_orders, on_tasks, safeguarding, sources
 from streams.core.draft import Draft
 from streams.core.effects import Effects
 from streams.core.identity import changed, identifiers, in_index
@@ -127,6 +127,8 @@ def _apply(draft: Draft) -> None:
             on_evidence.adjudication(draft, event)
         case Retraction():
             on_evidence.retraction(draft, event)
+        case SourceHeartbeat():
+            sources.heartbeat(draft, event)
         case RetroSearch():
             on_evidence.retro_search(draft, event)
         case DeadlineDue():

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from schemas.orders import Attend, OrderData, SignOn, Surrender
 from schemas.tasks import Certainty, EvidenceRef
-from streams.core import escalation
+from streams.core import escalation, sources
 from streams.core.breaches import add_fact
 from streams.core.clocks import LONDON, end_of_day, local, london_day, notify_by, weekday
 from streams.core.cross_checks import IN_CUSTODY
@@ -163,6 +163,7 @@ def next_due(state: SubjectState, records: Records, policy: Policy) -> datetime 
     task = live_task(state)
     dues += escalation.dues(state, policy)
     dues += _hours_to_list(state)
+    dues += sources.dues(state, policy)
     if task is not None and (moved := _last_seen_due(state, task, policy)) is not None:
         dues.append(moved)
     return min(dues, default=None)
@@ -232,6 +233,7 @@ def due(draft: Draft) -> None:
         task.last_seen_sent_at = now
         draft.touch(task)
     escalation.due(draft)
+    sources.due(draft)
     for held in state.held_back.values():
         if (held.hour + 1) * 3600 <= now.timestamp():
             draft.list_held_back(held)

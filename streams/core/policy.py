@@ -35,6 +35,7 @@ class Limits(_Section):
     future_tolerance_s: Seconds
     last_seen_interval_s: Seconds
     requirement_grace_s: Seconds
+    heartbeat_grace_s: Seconds
 
 
 class Evidence(_Section):

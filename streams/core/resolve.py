@@ -18,7 +18,7 @@ from schemas.orders import (
     RequirementMet,
     Role,
 )
-from schemas.reports import BreachReport, Retraction
+from schemas.reports import BreachReport, Retraction, SourceHeartbeat
 from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
 from schemas.updates import TaskUpdate
@@ -68,9 +68,12 @@ class Target:
 
 
 def direct_subject(event: Event) -> str | None:
-    """The subject that the event's sender names with authority; these make, move or end what we hold."""
+    """The subject that the event's sender names with authority; these make, move or end what we hold. A source that
+    says that it is alive is one too."""
     if isinstance(event, Order):
         return event.data.respondent.subject_id
+    if isinstance(event, SourceHeartbeat):
+        return f"source/{event.source}"
     if isinstance(event, _OF_A_SUBJECT):
         return event.data.subject_id
     return None

@@ -270,6 +270,19 @@ class OutboxEntry(_Part):
     """Ids: a replay sends the task as it now stands, since an older snapshot must not follow a newer one."""
 
 
+class SourceRow(_Part):
+    """A source of events, as its heartbeats tell of it."""
+
+    name: str
+    sequence: int
+    heard_at: datetime
+    """When the newest heartbeat was sent."""
+    next_due: datetime
+    """By when it said that the next would come."""
+    silent: bool = False
+    """That has been alerted."""
+
+
 class SubjectState(_Part):
     """The row."""
 
@@ -318,6 +331,8 @@ class SubjectState(_Part):
     custody_at: datetime | None = None
     disposal: str | None = None
     """What custody last said, of when, and how a release dealt with the matter."""
+    source: SourceRow | None = None
+    """Of a source's row, which has nothing else."""
     outbox: list[OutboxEntry] = []
 
 
