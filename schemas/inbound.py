@@ -76,6 +76,7 @@ class BadReason(StrEnum):
     WRONG_TOPIC = "wrong_topic"
     INVALID_FIELD = "invalid_field"
     UNKNOWN_SUBJECT = "unknown_subject"
+    SOURCE_OFF = "source_off"
 
 
 class BadMessageError(ValueError):

@@ -6,7 +6,7 @@ import orjson
 from pydantic import Field, ValidationError
 
 from schemas import versions
-from schemas.base import Event, Instant, Model
+from schemas.base import Event, Identity, Instant, Model, Text
 from schemas.inbound import AnyEvent
 from schemas.orders import Role
 
@@ -143,6 +143,16 @@ def encode_held(arrival: Arrival, value: bytes) -> bytes:
     return orjson.dumps(
         {**arrival.model_dump(mode="json", exclude_none=True), "event": orjson.Fragment(value.strip())}
     )
+
+
+class SourceControl(Model):
+    """A message of `source-controls`, keyed by `source`: the newest counts."""
+
+    source: Identity
+    off: bool
+    reason: Text
+    by: Text
+    at: Instant
 
 
 class DeadLetterHeaders(Model):

@@ -28,6 +28,7 @@ from streams.kafka.admin import cluster_of
 from streams.kafka.cluster import MECHANISM, Cluster
 from streams.kafka.topics import INGESTED, MAX_REQUEST_BYTES, full_name, topic_specs
 from streams.settings import Settings
+from streams.source_controls import SourceControls
 from streams.subjects import Subjects
 from streams.tables import SubjectTable, Table, is_damage
 from streams.unresolved import Redrive
@@ -227,13 +228,14 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     )
     policy = load_policy(settings.policy_file)
     jurisdiction.load(policy.places.urban_population)
+    controls = SourceControls(cluster, full_name(settings, "source-controls"))
     index = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     rows, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
     subjects = Subjects(rows, records, settings.decoded_subjects)
     alarms, backlog = Alarms(BrokerClock()), Backlog(app.end_of)
     assess_agent(app, policy, subjects, alarms, backlog)
     for name in INGESTED:
-        ingest_agent(app, name, index, backlog)
+        ingest_agent(app, name, index, backlog, controls)
     redrive = Redrive(app, cluster, index)
     alarm_clock = AlarmClock(app, alarms)
 
@@ -259,6 +261,7 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
         """The identifier index and the re-drive live as long as the worker."""
 
         async def on_start(self) -> None:
+            await controls.start()
             await index.start()
             await redrive.start()
             await alarm_clock.start()
@@ -268,11 +271,14 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
             await alarm_clock.stop()
             await redrive.stop()
             await index.stop()
+            await controls.stop()
 
         @Service.task
         async def _watch(self) -> None:
             """A reader that has died must not leave a worker that only looks alive."""
-            readers = [task for task in (index.task, redrive.task, alarm_clock.task) if task is not None]
+            readers = [
+                task for task in (controls.task, index.task, redrive.task, alarm_clock.task) if task is not None
+            ]
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
             if not self.should_stop:
                 await app.crash(done.pop().exception() or RuntimeError("a reader ended"))

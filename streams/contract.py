@@ -20,7 +20,7 @@ import schemas
 from schemas.base import SCHEMA_VERSION
 from schemas.examples import STORY, inbound
 from schemas.inbound import EVENT_TYPES, TOPIC_EVENTS, BadReason, type_name
-from schemas.internal import DeadLetterHeaders, Held, SubjectEvent
+from schemas.internal import DeadLetterHeaders, Held, SourceControl, SubjectEvent
 from schemas.orders import IdentifierRecord
 from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, AuditEntry
@@ -40,7 +40,7 @@ OUT: dict[str, type[BaseModel]] = {
     "audit": AuditEntry,
 }
 """Outbound topic -> what its messages are; of `dead-letters` the value is whatever came in."""
-INTERNAL: tuple[type[BaseModel], ...] = (SubjectEvent, Held, IdentifierRecord, DeadLetterHeaders)
+INTERNAL: tuple[type[BaseModel], ...] = (SubjectEvent, Held, IdentifierRecord, SourceControl, DeadLetterHeaders)
 """What only this pipeline writes and reads: not published, and not to be changed unnoticed either, since it is in the
 log for weeks."""
 _INBOUND = {model.__name__ for model in EVENT_TYPES.values()}

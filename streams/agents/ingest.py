@@ -17,6 +17,7 @@ from streams.core.effects import cause_id
 from streams.core.resolve import direct_subject, resolve
 from streams.dead_letters import Origin
 from streams.identifiers import IndexReader
+from streams.source_controls import SourceControls
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ def _header(headers: Any, name: str) -> str | None:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else value
 
 
-def ingest_agent(app: Any, name: str, index: IndexReader, backlog: Backlog) -> None:
+def ingest_agent(app: Any, name: str, index: IndexReader, backlog: Backlog, controls: SourceControls) -> None:
     """Register the agent of the inbound topic `name`."""
     subject_events = app.raw_topic("subject-events")
     unresolved = app.raw_topic("unresolved")
@@ -93,6 +94,7 @@ def ingest_agent(app: Any, name: str, index: IndexReader, backlog: Backlog) -> N
                 try:
                     value = structured(message.value, message.headers or ())
                     event, current = decode_current(name, value, app.settings.max_message_bytes)
+                    await controls.check(event.source)
                 except BadMessageError as error:
                     await dead_letter(origin, message, error)
                     outcome = "dead_letter"

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("streams.cli.audit", "Verify the audit's hash chains."),
     "rebuild": ("streams.cli.rebuild", "Make a stopped worker's local tables anew, from the changelogs alone."),
     "verify": ("streams.cli.verify", "Compare the topics with each other, and a local store with its changelogs."),
+    "sources": ("streams.cli.sources", "Switch a source of events off and on."),
     "door": ("streams.cli.door", "Take events by HTTP, for systems that cannot speak Kafka."),
     "rescan": ("streams.cli.rescan", "Search retained plate reads for orders that were known late."),
     "access": ("streams.cli.access", "Show and grant what each role may do on the cluster."),

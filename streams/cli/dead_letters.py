@@ -1,8 +1,6 @@
 """`breachwatch dead-letters`: see what could not be used and why, mend it, and send it again."""
 
 import heapq
-import os
-import pwd
 import sys
 import uuid
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streams.cli import load_settings
+from streams.cli.user import user
 from streams.errors import BreachwatchError
 
 if TYPE_CHECKING:
@@ -155,14 +154,6 @@ def _origin(headers: "DeadLetterHeaders") -> str:
     return f"{headers.topic}/{headers.partition}/{headers.offset}"
 
 
-def _user() -> str:
-    """The name of the user whom the operating system knows: LOGNAME and USER are what anybody sets them to."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run as a number without a name
-        return f"uid {os.getuid()}"
-
-
 def _letters(settings: "Settings") -> Iterator[Any]:
     from streams.kafka.admin import cluster_of
     from streams.kafka.reading import read_all
@@ -191,7 +182,7 @@ def _audit(settings: "Settings", message: Any, decision: str, why: str) -> None:
         event_id=_origin(headers_of(message)),
         event_type="dead_letter",
         decision=decision,
-        reasons=[f"by {_user()}: {why}"],
+        reasons=[f"by {user()}: {why}"],
         order_versions=[],
         policy_version="-",
         topic="dead-letters",

@@ -115,6 +115,13 @@ TOPICS: tuple[Topic, ...] = (
         cleanup="compact",
     ),
     Topic(
+        name="source-controls",
+        direction="internal",
+        purpose="Which sources somebody has switched off, and why.",
+        key="source",
+        cleanup="compact",
+    ),
+    Topic(
         name="arrest-tasks",
         direction="outbound",
         purpose="The latest state of every arrest task.",
