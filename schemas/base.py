@@ -20,6 +20,8 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    TypeAdapter,
+    ValidationError,
     WithJsonSchema,
 )
 
@@ -71,6 +73,18 @@ Attribute = Annotated[str, Field(min_length=1, max_length=2000)]
 Narrative = Annotated[str, Field(min_length=1, max_length=20_000)]
 Identity = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")]
 """An identifier minted by a system: letters, digits and ``. _ : / @ + -``; used in keys and labels of ids."""
+
+
+_IDENTITY: TypeAdapter[str] = TypeAdapter(Identity)
+
+
+def is_identity(value: object) -> bool:
+    """Is it an identifier as a system mints them?"""
+    try:
+        _IDENTITY.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 class Model(BaseModel):

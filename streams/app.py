@@ -29,6 +29,7 @@ from streams.kafka.cluster import MECHANISM, Cluster
 from streams.kafka.topics import INGESTED, MAX_REQUEST_BYTES, full_name, topic_specs
 from streams.settings import Settings
 from streams.source_controls import SourceControls
+from streams.source_status import SourceStatuses
 from streams.subjects import Subjects
 from streams.tables import SubjectTable, Table, is_damage
 from streams.unresolved import Redrive
@@ -228,6 +229,7 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     )
     policy = load_policy(settings.policy_file)
     jurisdiction.load(policy.places.urban_population)
+    statuses = SourceStatuses(app, worker_id)
     controls = SourceControls(cluster, full_name(settings, "source-controls"))
     index = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     rows, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
@@ -235,7 +237,7 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     alarms, backlog = Alarms(BrokerClock()), Backlog(app.end_of)
     assess_agent(app, policy, subjects, alarms, backlog)
     for name in INGESTED:
-        ingest_agent(app, name, index, backlog, controls)
+        ingest_agent(app, name, index, backlog, controls, statuses)
     redrive = Redrive(app, cluster, index)
     alarm_clock = AlarmClock(app, alarms)
 
@@ -265,9 +267,11 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
             await index.start()
             await redrive.start()
             await alarm_clock.start()
+            await statuses.start()
             started.set()
 
         async def on_stop(self) -> None:
+            await statuses.stop()
             await alarm_clock.stop()
             await redrive.stop()
             await index.stop()
@@ -277,7 +281,9 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
         async def _watch(self) -> None:
             """A reader that has died must not leave a worker that only looks alive."""
             readers = [
-                task for task in (controls.task, index.task, redrive.task, alarm_clock.task) if task is not None
+                task
+                for task in (statuses.task, controls.task, index.task, redrive.task, alarm_clock.task)
+                if task is not None
             ]
             done, _ = await asyncio.wait(readers, return_when=asyncio.FIRST_COMPLETED)
             if not self.should_stop:

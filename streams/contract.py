@@ -23,6 +23,7 @@ from schemas.inbound import EVENT_TYPES, TOPIC_EVENTS, BadReason, type_name
 from schemas.internal import DeadLetterHeaders, Held, SourceControl, SubjectEvent
 from schemas.orders import IdentifierRecord
 from schemas.safeguarding import SafeguardingTask
+from schemas.sources import SourceStatus
 from schemas.tasks import Alert, ArrestTask, AuditEntry
 from schemas.updates import TaskAnswer
 from streams.compatibility import Who, breaks
@@ -38,6 +39,7 @@ OUT: dict[str, type[BaseModel]] = {
     "task-answers": TaskAnswer,
     "alerts": Alert,
     "audit": AuditEntry,
+    "source-status": SourceStatus,
 }
 """Outbound topic -> what its messages are; of `dead-letters` the value is whatever came in."""
 INTERNAL: tuple[type[BaseModel], ...] = (SubjectEvent, Held, IdentifierRecord, SourceControl, DeadLetterHeaders)
@@ -194,7 +196,17 @@ def outbound() -> dict[str, dict[str, Any]]:
     [task], [safeguarding] = pipeline.tasks.values(), pipeline.safeguarding.values()
     breach = next(alert for alert in pipeline.alerts if alert.kind == "breach")
     audit = next(entry for entry in pipeline.audits if entry.decision == "breach")
+    status = SourceStatus(
+        source="tags/supplier",
+        worker="worker-1",
+        since=datetime.fromisoformat("2026-11-25T08:00:00Z"),
+        until=datetime.fromisoformat("2026-11-25T12:00:00Z"),
+        outcomes={"resolved": 14_400, "dead_letter": 2},
+        reasons={"invalid_field": 2},
+        newest_event_at=datetime.fromisoformat("2026-11-25T11:59:58Z"),
+    )
     made = {
+        "source-status": status,
         "arrest-tasks": task,
         "safeguarding-tasks": safeguarding,
         "task-answers": pipeline.answers[-1],

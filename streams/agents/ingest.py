@@ -18,6 +18,7 @@ from streams.core.resolve import direct_subject, resolve
 from streams.dead_letters import Origin
 from streams.identifiers import IndexReader
 from streams.source_controls import SourceControls
+from streams.source_status import SourceStatuses, source_of
 
 log = structlog.get_logger()
 
@@ -39,7 +40,14 @@ def _header(headers: Any, name: str) -> str | None:
     return value.decode("ascii", "replace") if isinstance(value, bytes) else value
 
 
-def ingest_agent(app: Any, name: str, index: IndexReader, backlog: Backlog, controls: SourceControls) -> None:
+def ingest_agent(
+    app: Any,
+    name: str,
+    index: IndexReader,
+    backlog: Backlog,
+    controls: SourceControls,
+    statuses: SourceStatuses,
+) -> None:
     """Register the agent of the inbound topic `name`."""
     subject_events = app.raw_topic("subject-events")
     unresolved = app.raw_topic("unresolved")
@@ -91,15 +99,17 @@ def ingest_agent(app: Any, name: str, index: IndexReader, backlog: Backlog, cont
             async with app.whole(message):
                 if name in AHEAD:
                     await backlog.room(AHEAD[name])
+                value = structured(message.value, message.headers or ())
                 try:
-                    value = structured(message.value, message.headers or ())
                     event, current = decode_current(name, value, app.settings.max_message_bytes)
                     await controls.check(event.source)
                 except BadMessageError as error:
                     await dead_letter(origin, message, error)
                     outcome = "dead_letter"
+                    statuses.count(source_of(value), outcome, reason=error.reason)
                 else:
                     outcome = await forward(origin, message, current, event)
+                    statuses.count(event.source, outcome, at=event.time)
                 metrics.EVENTS_IN.labels(name, outcome).inc()
 
     ingest.__name__ = f"ingest_{name.replace('-', '_')}"

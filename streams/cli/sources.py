@@ -1,5 +1,6 @@
 """`breachwatch sources`: switch a source of events off and on, with a reason, on the record."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -27,6 +28,44 @@ def off(source: Source, reason: Reason) -> None:
 def on(source: Source, reason: Reason) -> None:
     """Take its events again. What came meanwhile is among the dead letters, for a replay."""
     _switch(source, reason, off=False)
+
+
+@app.command()
+def status(
+    source: Annotated[str | None, typer.Argument(help="One source; without, all.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a source.")] = False,
+) -> None:
+    """What became of the events of each source, since each worker started; dead letters by reason."""
+    import orjson
+
+    from schemas.sources import SourceStatus
+    from streams.kafka.admin import cluster_of
+    from streams.kafka.reading import read_all
+    from streams.kafka.topics import full_name
+
+    settings = load_settings()
+    newest: dict[bytes, SourceStatus] = {}
+    for message in read_all(cluster_of(settings), full_name(settings, "source-status")):
+        newest[message.key] = SourceStatus.model_validate_json(message.value)
+    found: dict[str, list[SourceStatus]] = {}
+    for one in newest.values():
+        if source in (None, one.source):
+            found.setdefault(one.source, []).append(one)
+    for name, statuses in sorted(found.items()):
+        outcomes = sum((Counter(one.outcomes) for one in statuses), Counter[str]())
+        reasons = sum((Counter(one.reasons) for one in statuses), Counter[str]())
+        times = [one.newest_event_at for one in statuses if one.newest_event_at is not None]
+        last = f"{max(times):%Y-%m-%d %H:%M:%S}Z" if times else None
+        if json:
+            body = {"source": name, "outcomes": outcomes, "reasons": reasons, "newest_event_at": last}
+            typer.echo(orjson.dumps(body).decode())
+            continue
+        typer.echo(f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in outcomes.most_common()))
+        typer.echo(f"    newest event {last or 'none'}")
+        for reason, count in reasons.most_common():
+            typer.echo(f"    {count:,} dead letters: {reason}; see `breachwatch dead-letters list --reason {reason}`")
+    if source is not None and not found:
+        typer.echo(f"nothing has come from {source} since the workers started")
 
 
 def _switch(source: str, reason: str, *, off: bool) -> None:

@@ -163,6 +163,13 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=400 * DAY_MS,
     ),
     Topic(
+        name="source-status",
+        direction="outbound",
+        purpose="What became of each source's events, as counts; the newest of each worker counts.",
+        key="worker and source",
+        cleanup="compact",
+    ),
+    Topic(
         name="dead-letters",
         direction="outbound",
         purpose="Messages that could not be used: the original bytes, and the reason in headers.",

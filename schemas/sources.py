@@ -1,0 +1,21 @@
+"""What a sender sees of its own events. Topic `source-status`, compacted."""
+
+from schemas.base import Identity, Instant, Model
+
+
+class SourceStatus(Model):
+    """What one worker did with the events of one source since it started; keyed by worker and source, the newest
+    counts."""
+
+    source: Identity
+    worker: str
+    since: Instant
+    """When the worker began to count."""
+    until: Instant
+    outcomes: dict[str, int]
+    """`resolved`: passed on to the subjects that it names. `unresolved`: held, names nobody who is known yet.
+    `dead_letter`: not usable, see `reasons` and the dead letter."""
+    reasons: dict[str, int]
+    """Of dead letters."""
+    newest_event_at: Instant | None
+    """The latest time that an event of it states."""

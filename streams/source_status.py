@@ -1,0 +1,93 @@
+"""What became of each source's events, as its sender sees it: counts by outcome and by reason, in `source-status`.
+
+Each worker counts what it has read since it started, and sends what has changed every few seconds. Who reads adds up
+the workers: `breachwatch sources status`.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from schemas.base import is_identity
+from schemas.sources import SourceStatus
+
+UNKNOWN = "unknown"
+"""The source of what names none."""
+_EVERY_S = 5.0
+# Names come from senders: one that makes up a new one for each event must not fill the memory.
+_MOST = 2000
+
+
+def source_of(value: bytes | None) -> str:
+    """The source that a message which is no event names all the same."""
+    try:
+        name = orjson.loads(value or b"")["source"]
+    except (ValueError, TypeError, KeyError, IndexError):
+        return UNKNOWN
+    return name if is_identity(name) else UNKNOWN
+
+
+@dataclass
+class _Counts:
+    outcomes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    newest: datetime | None = None
+    changed: bool = True
+
+
+class SourceStatuses:
+    """The counts of one worker. `start`, then `stop`."""
+
+    def __init__(self, app: Any, worker_id: str) -> None:
+        self._topic = app.raw_topic("source-status")
+        self._worker = worker_id
+        self._since = datetime.now(UTC)
+        self._counts: dict[str, _Counts] = {}
+        self.task: asyncio.Task[None] | None = None
+
+    def count(self, source: str, outcome: str, *, reason: str | None = None, at: datetime | None = None) -> None:
+        """One event of the source ended so; `at` is its own time."""
+        if source not in self._counts and len(self._counts) >= _MOST:
+            source = UNKNOWN
+        counts = self._counts.setdefault(source, _Counts())
+        counts.outcomes[outcome] += 1
+        if reason is not None:
+            counts.reasons[reason] += 1
+        if at is not None and (counts.newest is None or at > counts.newest):
+            counts.newest = at
+        counts.changed = True
+
+    async def start(self) -> None:
+        self.task = asyncio.create_task(self._run(), name="source-status")
+
+    async def stop(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self.task
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            for source, counts in list(self._counts.items()):
+                if counts.changed:
+                    counts.changed = False
+                    value = self.status(source).model_dump_json().encode()
+                    await self._topic.send(key=f"{self._worker}|{source}".encode(), value=value)
+
+    def status(self, source: str) -> SourceStatus:
+        counts = self._counts[source]
+        return SourceStatus(
+            source=source,
+            worker=self._worker,
+            since=self._since,
+            until=datetime.now(UTC),
+            outcomes=dict(counts.outcomes),
+            reasons=dict(counts.reasons),
+            newest_event_at=counts.newest,
+        )
