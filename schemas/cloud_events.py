@@ -52,8 +52,10 @@ def _attribute(name: str, text: str) -> Any:
     return _FLAGS.get(text, text) if name == "exercise" else text
 
 
-def binary_headers(kind: str, name: str, source: str, time: str) -> list[tuple[str, bytes]]:
-    """The headers that make a JSON message of ours a CloudEvent in binary mode; its value stays as it is."""
-    attributes: Mapping[str, str] = {"specversion": "1.0", "type": kind, "id": name, "source": source, "time": time}
+def binary_headers(attributes: Mapping[str, str]) -> list[tuple[str, bytes]]:
+    """The headers that make a JSON message a CloudEvent in binary mode; its value stays as it is.
+
+    `attributes` has at least `id`, `source` and `type`.
+    """
     headers = [(f"{PREFIX}{attribute}", text.encode()) for attribute, text in attributes.items()]
-    return [*headers, (_CONTENT_TYPE, b"application/json")]
+    return [(f"{PREFIX}specversion", b"1.0"), *headers, (_CONTENT_TYPE, b"application/json")]

@@ -167,6 +167,11 @@ class DeadLetterHeaders(Model):
     partition: int
     offset: int
     appended_at: Instant
+    source: str | None = None
+    """The `source` of the event, where it names one."""
+    count: int = 1
+    """More than one: the letter stands for so many, from `offset` to `last_offset`, and has no bytes itself."""
+    last_offset: int | None = None
 
     def to_kafka(self) -> list[tuple[str, bytes]]:
         """Headers `bw-<field>`, UTF-8."""
@@ -181,7 +186,7 @@ class DeadLetterHeaders(Model):
             for name, value in headers
             if name.startswith("bw-")
         }
-        for number in ("partition", "offset"):
+        for number in ("partition", "offset", "last_offset", "count"):
             if number in fields:
                 fields[number] = int(fields[number])
         return cls.model_validate(fields)

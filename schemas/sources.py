@@ -4,17 +4,19 @@ from schemas.base import Identity, Instant, Model
 
 
 class SourceStatus(Model):
-    """What one worker did with the events of one source since it started; keyed by worker and source, the newest
+    """What one process did with the events of one source since it started; keyed by process and source, the newest
     counts."""
 
     source: Identity
     worker: str
+    """The process."""
     since: Instant
-    """When the worker began to count."""
+    """When it began to count."""
     until: Instant
     outcomes: dict[str, int]
     """`resolved`: passed on to the subjects that it names. `unresolved`: held, names nobody who is known yet.
-    `dead_letter`: not usable, see `reasons` and the dead letter."""
+    `dead_letter`: not usable, see `reasons` and the dead letter. `duplicate`: of the resolved, known already.
+    `passed`: a plate read on no order."""
     reasons: dict[str, int]
     """Of dead letters."""
     newest_event_at: Instant | None

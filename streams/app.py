@@ -22,11 +22,13 @@ from streams.backlog import Backlog
 from streams.broker_clock import BrokerClock
 from streams.core import jurisdiction
 from streams.core.policy import load_policy
+from streams.dead_letters import Letters
 from streams.health import Health
 from streams.identifiers import IndexReader
 from streams.kafka.admin import cluster_of
 from streams.kafka.cluster import MECHANISM, Cluster
-from streams.kafka.topics import INGESTED, MAX_REQUEST_BYTES, full_name, topic_specs
+from streams.kafka.topics import INGESTED, MAX_REQUEST_BYTES, TOPICS, full_name, topic_specs
+from streams.outbound import Outbound
 from streams.settings import Settings
 from streams.source_controls import SourceControls
 from streams.source_status import SourceStatuses
@@ -51,12 +53,14 @@ class App(faust.App):
     def __init__(self, settings: Settings, name: str, **options: Any) -> None:
         self.settings = settings
         self.sends = transport.Sends()
+        self.letters = Letters(settings.dead_letters_per_minute)
         self.pulse = Pulse(settings.session_timeout_s)
         self.watchdog = Watchdog(self.pulse, settings.stall_timeout_s, self.handed_out)
         self.recovered = asyncio.Event()
         self.committed: dict[tuple[str, int], int] = {}
         self.partition_count = {spec.name: spec.partitions for spec in topic_specs(settings)}
         super().__init__(name, **options)
+        self._outputs = {topic.name: self.raw_topic(topic.name) for topic in TOPICS if topic.direction == "outbound"}
 
     async def on_start(self) -> None:
         """Before anything is joined or recovered; what is started as a user's service comes after the recovery."""
@@ -93,6 +97,16 @@ class App(faust.App):
         """A topic of ours as bytes: agents validate, so that no decode error can kill a stream."""
         full = full_name(self.settings, name)
         return self.topic(full, partitions=self.partition_count[full], allow_empty=True, **_RAW)
+
+    async def send_out(self, topic: str, message: Outbound) -> None:
+        """Send what is for others; a commit waits for it."""
+        await self._outputs[topic].send(key=message.key, value=message.value, headers=message.headers)
+
+    async def before_commit(self) -> None:
+        """Send what must not be lost if the next thing is a crash; raises UnsentError where that fails."""
+        for topic, message in self.letters.kept_back():
+            await self.send_out(topic, message)
+        await self.sends.barrier(self.settings.send_timeout_s)
 
     def bytes_table(self, name: str, kind: type[Table] = Table) -> Any:
         """A table of bytes by bytes on the changelog that the topic list declares."""
@@ -229,13 +243,13 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     )
     policy = load_policy(settings.policy_file)
     jurisdiction.load(policy.places.urban_population)
-    statuses = SourceStatuses(app, worker_id)
+    statuses = SourceStatuses(worker_id, app.send_out)
     controls = SourceControls(cluster, full_name(settings, "source-controls"))
     index = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     rows, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
     subjects = Subjects(rows, records, settings.decoded_subjects)
     alarms, backlog = Alarms(BrokerClock()), Backlog(app.end_of)
-    assess_agent(app, policy, subjects, alarms, backlog)
+    assess_agent(app, policy, subjects, alarms, backlog, statuses)
     for name in INGESTED:
         ingest_agent(app, name, index, backlog, controls, statuses)
     redrive = Redrive(app, cluster, index)

@@ -22,31 +22,21 @@ from schemas.examples import STORY, inbound
 from schemas.inbound import EVENT_TYPES, TOPIC_EVENTS, BadReason, type_name
 from schemas.internal import DeadLetterHeaders, Held, SourceControl, SubjectEvent
 from schemas.orders import IdentifierRecord
-from schemas.safeguarding import SafeguardingTask
 from schemas.sources import SourceStatus
-from schemas.tasks import Alert, ArrestTask, AuditEntry
-from schemas.updates import TaskAnswer
 from streams.compatibility import Who, breaks
 from streams.core.policy import load_policy
 from streams.core.rehearsal import Rehearsal
 from streams.kafka.topics import BY_NAME, Topic, topic_specs
+from streams.outbound import OUT
 from streams.settings import Settings
 
 DIRECTORY = Path(schemas.__file__).with_name("contract")
-OUT: dict[str, type[BaseModel]] = {
-    "arrest-tasks": ArrestTask,
-    "safeguarding-tasks": SafeguardingTask,
-    "task-answers": TaskAnswer,
-    "alerts": Alert,
-    "audit": AuditEntry,
-    "source-status": SourceStatus,
-}
-"""Outbound topic -> what its messages are; of `dead-letters` the value is whatever came in."""
 INTERNAL: tuple[type[BaseModel], ...] = (SubjectEvent, Held, IdentifierRecord, SourceControl, DeadLetterHeaders)
 """What only this pipeline writes and reads: not published, and not to be changed unnoticed either, since it is in the
 log for weeks."""
 _INBOUND = {model.__name__ for model in EVENT_TYPES.values()}
-_OUTBOUND = {model.__name__ for model in OUT.values()}
+_SENT = {topic: kind.model for topic, kind in OUT.items()}
+_OUTBOUND = {model.__name__ for model in _SENT.values()}
 _REF = "#/components/schemas/{model}"
 
 
@@ -54,7 +44,7 @@ _REF = "#/components/schemas/{model}"
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Name of the message -> its JSON Schema 2020-12, whole in itself, as senders must write it and readers will read
     it."""
-    models = [(model, _mode(model)) for model in (*EVENT_TYPES.values(), *OUT.values(), *INTERNAL)]
+    models = [(model, _mode(model)) for model in (*EVENT_TYPES.values(), *_SENT.values(), *INTERNAL)]
     return {model.__name__: _standalone(model, mode) for model, mode in models}
 
 
@@ -73,7 +63,7 @@ def _standalone(model: type[BaseModel], mode: JsonSchemaMode) -> dict[str, Any]:
 @cache
 def asyncapi() -> dict[str, Any]:
     """The document, as JSON."""
-    names = [*TOPIC_EVENTS, *OUT, "dead-letters"]
+    names = [*TOPIC_EVENTS, *_SENT, "dead-letters"]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -116,7 +106,7 @@ def _names(topic: str) -> list[str]:
     """The messages of a topic."""
     if topic in TOPIC_EVENTS:
         return [type_name(model) for model in TOPIC_EVENTS[topic]]
-    return [OUT[topic].__name__] if topic in OUT else ["DeadLetter"]
+    return [_SENT[topic].__name__] if topic in _SENT else ["DeadLetter"]
 
 
 def _operation_name(topic: str) -> str:
@@ -138,7 +128,7 @@ def _messages() -> dict[str, Any]:
         name: _message(model, examples[name], "Publish it as often as you like: source and id name it for ever.")
         for name, model in EVENT_TYPES.items()
     }
-    for topic, model in OUT.items():
+    for topic, model in _SENT.items():
         found[model.__name__] = _message(model, outbound()[topic], "It may come again, under the same id.")
     return found | {"DeadLetter": _dead_letter()}
 
@@ -169,7 +159,7 @@ def _dead_letter() -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    models = [(model, _mode(model)) for model in (*EVENT_TYPES.values(), *OUT.values())]
+    models = [(model, _mode(model)) for model in (*EVENT_TYPES.values(), *_SENT.values())]
     _, found = models_json_schema(models, ref_template=_REF)
     return {name: _for_asyncapi(schema) for name, schema in found["$defs"].items()}
 

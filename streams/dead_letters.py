@@ -1,6 +1,8 @@
 """Dead letters and the alerts that go with them, as messages ready to be sent."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from schemas.cloud_events import Headers, carried
@@ -8,6 +10,15 @@ from schemas.inbound import BadMessageError, BadReason
 from schemas.internal import DeadLetterHeaders
 from schemas.tasks import Alert
 from streams.core.effects import cause_id
+from streams.outbound import Outbound, outbound
+
+ToTopic = tuple[str, Outbound]
+"""A topic, without prefix, and what is sent there."""
+MANY = "many"
+"""In place of a source, where too many of them send what cannot be used."""
+# Of one topic, this many times what one source may have: names are the senders' own, and one that makes up a new
+# one for each message must not get round its bound.
+_SOURCES = 5
 
 
 @dataclass(frozen=True)
@@ -23,8 +34,85 @@ class Origin:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def headers(origin: Origin, error: BadMessageError, its_own: Headers = ()) -> list[tuple[str, bytes]]:
-    """The Kafka headers of the dead letter of a message, with those of `its_own` that are part of the event."""
+@dataclass
+class _KeptBack:
+    first: Origin
+    last: Origin
+    reasons: Counter[BadReason] = field(default_factory=Counter)
+
+
+class Letters:
+    """The dead letters of one process. Of each topic and source the first in a minute go out one by one, with their
+    bytes; the others are counted, and one letter for each partition says which offsets they lie between. Their bytes
+    stay where they are, in the topic.
+
+    So a sender whose software is broken can fill neither the topic of dead letters nor anybody's screen. Who uses it
+    sends what `kept_back` has to say before it commits, or a crash would lose the count.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._minute = ""
+        self._singly: Counter[tuple[str, str]] = Counter()
+        self._kept: dict[tuple[str, int, str], _KeptBack] = {}
+        self._told: set[tuple[str, str, str]] = set()
+
+    def take(
+        self, origin: Origin, value: bytes | None, its_own: Headers, source: str, error: BadMessageError
+    ) -> Iterator[ToTopic]:
+        """What must be sent now because of this message; `its_own` are its headers."""
+        if self._may_go_singly(origin, source):
+            yield "dead-letters", letter(origin, value, its_own, error, source)
+            raised = alert(origin, error)
+        else:
+            if self._singly[(origin.topic, "")] >= self._per_minute * _SOURCES:
+                source = MANY
+            name = (origin.topic, origin.partition, source)
+            kept = self._kept.setdefault(name, _KeptBack(origin, origin))
+            kept.last = origin
+            kept.reasons[error.reason] += 1
+            raised = self._flood(origin, source, error)
+        if raised is not None:
+            yield "alerts", outbound("alerts", raised)
+
+    def kept_back(self) -> Iterator[ToTopic]:
+        """A letter for those of each partition and source that have been kept back since the last call."""
+        kept, self._kept = self._kept, {}
+        for (_, _, source), one in kept.items():
+            yield "dead-letters", _summary(source, one)
+
+    def _may_go_singly(self, origin: Origin, source: str) -> bool:
+        minute = f"{origin.appended_at:%Y-%m-%dT%H:%M}"
+        if minute != self._minute:
+            self._minute = minute
+            self._singly.clear()
+        mine, all_of_topic = (origin.topic, source), (origin.topic, "")
+        if self._singly[mine] >= self._per_minute or self._singly[all_of_topic] >= self._per_minute * _SOURCES:
+            return False
+        self._singly.update((mine, all_of_topic))
+        return True
+
+    def _flood(self, origin: Origin, source: str, error: BadMessageError) -> Alert | None:
+        """Once an hour; not of a source that somebody has switched off."""
+        hour = f"{origin.appended_at:%Y-%m-%dT%H}"
+        if error.reason is BadReason.SOURCE_OFF or (hour, origin.topic, source) in self._told:
+            return None
+        self._told = {told for told in self._told if told[0] == hour} | {(hour, origin.topic, source)}
+        return Alert(
+            alert_id=cause_id("alert", "dead_letter_flood", origin.topic, source, hour),
+            kind="dead_letter_flood",
+            severity="critical" if origin.topic == "breach-reports" else "high",
+            at=origin.appended_at,
+            text=f"source {source} sends more than {self._per_minute} messages a minute on {origin.topic} that can't "
+            f"be used, the newest because of {error.reason}: {error.detail}; they are counted and stay in the topic: "
+            "see `breachwatch sources status` and `breachwatch sources off`",
+        )
+
+
+def letter(
+    origin: Origin, value: bytes | None, its_own: Headers, error: BadMessageError, source: str | None = None
+) -> Outbound:
+    """The dead letter of one message: its bytes, and those of its headers that are part of the event."""
     found = DeadLetterHeaders(
         reason=error.reason,
         detail=error.detail,
@@ -32,13 +120,33 @@ def headers(origin: Origin, error: BadMessageError, its_own: Headers = ()) -> li
         partition=origin.partition,
         offset=origin.offset,
         appended_at=origin.appended_at,
+        source=source,
     ).to_kafka()
-    return [*found, *carried(its_own)]
+    return Outbound(_key(origin), value or b"", [*found, *carried(its_own)])
 
 
-def key(origin: Origin) -> bytes:
+def _summary(source: str, kept: _KeptBack) -> Outbound:
+    count = kept.reasons.total()
+    reasons = ", ".join(f"{many:,} {reason}" for reason, many in kept.reasons.most_common())
+    first, last = kept.first, kept.last
+    found = DeadLetterHeaders(
+        reason=kept.reasons.most_common(1)[0][0],
+        detail=f"{count:,} messages of source {source} from offset {first.offset} to {last.offset}, too many to be "
+        f"kept one by one: {reasons}; their bytes are in the topic until its retention ends",
+        topic=first.topic,
+        partition=first.partition,
+        offset=first.offset,
+        appended_at=first.appended_at,
+        source=source,
+        last_offset=last.offset,
+        count=count,
+    )
+    return Outbound(_key(first, "kept back", source), b"", found.to_kafka())
+
+
+def _key(origin: Origin, *more: str) -> bytes:
     """Our own hash: the original key may hold anything."""
-    return cause_id("dead-letter", str(origin)).encode()
+    return cause_id("dead-letter", str(origin), *more).encode()
 
 
 def alert(origin: Origin, error: BadMessageError, *, exercise: bool = False) -> Alert | None:

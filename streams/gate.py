@@ -11,7 +11,8 @@ import contextlib
 import math
 import signal
 import time
-from collections import deque
+import uuid
+from collections import Counter, deque
 from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -22,18 +23,20 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from schemas.cloud_events import is_binary, structured
 from schemas.inbound import BadMessageError, decode
 from schemas.orders import IdentifierKind, IdentifierRecord
-from schemas.plate_reads import NOT_A_READ, quick_read
+from schemas.plate_reads import NOT_A_READ, QuickRead, quick_read
 from schemas.tasks import Alert
-from streams import dead_letters, metrics
+from streams import metrics
 from streams.core.effects import cause_id
 from streams.core.plates import readings, skeleton
-from streams.dead_letters import Origin
+from streams.dead_letters import Letters, Origin, ToTopic
 from streams.health import Health
 from streams.identifiers import IndexReader
 from streams.kafka.admin import cluster_of
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
+from streams.outbound import Outbound, outbound
 from streams.progress import WorkerProgress
 from streams.settings import Settings
+from streams.source_status import SourceStatuses, source_of
 from streams.watchdog import Progress, Pulse, Watchdog
 
 log = structlog.get_logger()
@@ -45,33 +48,46 @@ _FULL_S = 0.05
 _WORKERS_MAY_LAG_S = 5.0
 
 
-def sift(messages: Iterable[Any], known: Container[str]) -> tuple[list[str], list[Any], list[Any]]:
-    """Of a batch: what the plates of reads on no order look like, the messages of these reads, and all others, which
-    are reads that may be on an order and what is no read.
+class Sifted(NamedTuple):
+    """A batch of messages, of which those of `unknown` are reads on no order."""
 
-    `known` holds what plates on orders look like. Each read of the feed costs this much: it is written for speed.
-    """
-    skeletons, unknown, others = [], [], []
+    skeletons: list[str]
+    """What the plates of `unknown` look like."""
+    sources: list[str]
+    """Who sent `unknown`."""
+    unknown: list[Any]
+    others: list[Any]
+    """Reads that may be on an order, and what is no read."""
+
+
+def sift(messages: Iterable[Any], known: Container[str]) -> Sifted:
+    """`known` holds what plates on orders look like. Each read of the feed costs this much: written for speed."""
+    skeletons, sources, unknown, others = sifted = Sifted([], [], [], [])
     for message in messages:
-        looks: str | None
         try:
-            looks = skeleton(quick_read(message.value).data.vrm)
+            read = quick_read(message.value)
         except NOT_A_READ:
-            looks = _looks_in_binary_mode(message)
-        if looks is None or looks in known:
+            whole = _in_binary_mode(message)
+            if whole is None:
+                others.append(message)
+                continue
+            read = whole
+        looks = skeleton(read.data.vrm)
+        if looks in known:
             others.append(message)
         else:
             skeletons.append(looks)
+            sources.append(read.source)
             unknown.append(message)
-    return skeletons, unknown, others
+    return sifted
 
 
-def _looks_in_binary_mode(message: Any) -> str | None:
-    """What the plate looks like of a read that is a CloudEvent in binary mode; None for anything else."""
+def _in_binary_mode(message: Any) -> QuickRead | None:
+    """The read that is a CloudEvent in binary mode; None for anything else."""
     if not is_binary(message.headers):
         return None
     try:
-        return skeleton(quick_read(structured(message.value, message.headers) or b"").data.vrm)
+        return quick_read(structured(message.value, message.headers) or b"")
     except NOT_A_READ:
         return None
 
@@ -219,6 +235,8 @@ class Gate(ConsumerRebalanceListener):
         self._progress = WorkerProgress(settings, cluster, self._reader)
         self._look_back = LookBack(settings.gate_lookback_s, settings.gate_lookback_reads)
         self._ages = Ages()
+        self._letters = Letters(settings.dead_letters_per_minute)
+        self._statuses = SourceStatuses(f"gate-{uuid.uuid4()}", self._send_status)
         self._late_plates: list[str] = []
         self._told: str | None = None
         """The hour of the last alert of an overrun."""
@@ -270,6 +288,8 @@ class Gate(ConsumerRebalanceListener):
             stack.push_async_callback(self._reader.stop)
             await self._progress.start()
             stack.push_async_callback(self._progress.stop)
+            await self._statuses.start()
+            stack.push_async_callback(self._statuses.stop)
             await self._consumer.start()
             stack.push_async_callback(self._consumer.stop)
             self._consumer.subscribe([self._topic], listener=self)
@@ -331,11 +351,10 @@ class Gate(ConsumerRebalanceListener):
             text="workers are so far behind that plate reads are passed over before the orders of their time are "
             "known: a sighting on a new order may be missed; the reads stay in anpr-reads until they expire",
         )
-        alerts = full_name(self._settings, "alerts")
-        value = overrun.model_dump_json().encode()
-        await self._producer.send_and_wait(alerts, value, key=overrun.alert_id.encode())
+        await asyncio.gather(*await self._send_out([("alerts", outbound("alerts", overrun))]))
 
     async def _commit(self) -> None:
+        await asyncio.gather(*await self._send_out(self._letters.kept_back()))
         assigned = self._consumer.assignment()
         offsets = {tp: offset for tp, offset in self._look_back.committable().items() if tp in assigned}
         if offsets:
@@ -352,12 +371,14 @@ class Gate(ConsumerRebalanceListener):
         await self._reader.confirm_fresh()
         sends, now, passed, matched = [], time.monotonic(), 0, 0
         for partition, messages in batches.items():
-            skeletons, unknown, others = sift(messages, self._reader.index.looks_known)
+            found = sift(messages, self._reader.index.looks_known)
             born = self._ages.born(now, partition, messages[-1].offset)
-            self._look_back.remember(born, partition, skeletons, unknown)
+            self._look_back.remember(born, partition, found.skeletons, found.unknown)
             self._look_back.seen(partition, messages[-1].offset + 1)
-            passed += len(unknown)
-            for message in others:
+            passed += len(found.unknown)
+            for source, reads in Counter(found.sources).items():
+                self._statuses.count(source, "passed", reads)
+            for message in found.others:
                 error = fault_of(message, self._settings.max_message_bytes)
                 if error is not None:
                     sends += await self._dead_letter(message, error)
@@ -382,19 +403,23 @@ class Gate(ConsumerRebalanceListener):
     async def _forward(self, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Any:
         return await self._producer.send(self._sightings, value, key=None, headers=list(headers))
 
-    async def _dead_letter(self, message, error: BadMessageError) -> list[Any]:  # type: ignore[no-untyped-def]
+    async def _dead_letter(self, message: Any, error: BadMessageError) -> list[Any]:
         appended_at = datetime.fromtimestamp(message.timestamp / 1000, tz=UTC)
         origin = Origin(TOPIC, message.partition, message.offset, appended_at)
         metrics.READS.labels("dead_letter").inc()
         metrics.DEAD_LETTERS.labels(TOPIC, error.reason).inc()
-        letters, alerts = (full_name(self._settings, name) for name in ("dead-letters", "alerts"))
-        key, headers = dead_letters.key(origin), dead_letters.headers(origin, error, message.headers)
-        sends = [await self._producer.send(letters, message.value or b"", key=key, headers=headers)]
-        raised = dead_letters.alert(origin, error)
-        if raised is not None:
-            value = raised.model_dump_json().encode()
-            sends.append(await self._producer.send(alerts, value, key=raised.alert_id.encode()))
-        return sends
+        source = source_of(structured(message.value, message.headers))
+        self._statuses.count(source, "dead_letter", reason=error.reason)
+        return await self._send_out(self._letters.take(origin, message.value, message.headers, source, error))
+
+    async def _send_status(self, topic: str, status: Outbound) -> None:
+        await self._send_out([(topic, status)])
+
+    async def _send_out(self, messages: Iterable[ToTopic]) -> list[Any]:
+        return [
+            await self._producer.send(full_name(self._settings, topic), value, key=key, headers=headers)
+            for topic, (key, value, headers) in messages
+        ]
 
 
 def fault_of(message: Any, max_bytes: int) -> BadMessageError | None:

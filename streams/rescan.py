@@ -167,7 +167,7 @@ async def _some(
     mark, sends = (RETROSPECTIVE, search.search_id.encode()), []
     for messages in batches.values():
         found.reads += len(messages)
-        _, _, others = sift(messages, index.looks_known)
+        others = sift(messages, index.looks_known).others
         for message in others:
             if fault_of(message, settings.max_message_bytes) is not None:
                 continue  # a dead letter, since the gate came by

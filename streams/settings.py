@@ -116,6 +116,11 @@ class Settings(BaseSettings):
     door_batch: int = Field(default=500, gt=0, description="events of one request")
     door_max_bytes: int = Field(default=5_000_000, gt=0, description="bytes of one request")
     door_rate: str = Field(default="60000/minute", description="events of one sender at the HTTP door")
+    dead_letters_per_minute: int = Field(
+        default=600,
+        gt=0,
+        description="dead letters of one topic and source that are kept one by one; the rest is counted",
+    )
     max_message_bytes: int = Field(
         default=1_000_000, gt=0, description="bytes of a message value that an ingest agent still parses"
     )

@@ -7,14 +7,15 @@ the workers: `breachwatch sources status`.
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import orjson
 
 from schemas.base import is_identity
 from schemas.sources import SourceStatus
+from streams.outbound import Outbound, outbound
 
 UNKNOWN = "unknown"
 """The source of what names none."""
@@ -43,21 +44,23 @@ class _Counts:
 class SourceStatuses:
     """The counts of one worker. `start`, then `stop`."""
 
-    def __init__(self, app: Any, worker_id: str) -> None:
-        self._topic = app.raw_topic("source-status")
+    def __init__(self, worker_id: str, send: Callable[[str, Outbound], Awaitable[None]]) -> None:
+        self._send = send
         self._worker = worker_id
         self._since = datetime.now(UTC)
         self._counts: dict[str, _Counts] = {}
         self.task: asyncio.Task[None] | None = None
 
-    def count(self, source: str, outcome: str, *, reason: str | None = None, at: datetime | None = None) -> None:
-        """One event of the source ended so; `at` is its own time."""
+    def count(
+        self, source: str, outcome: str, events: int = 1, *, reason: str | None = None, at: datetime | None = None
+    ) -> None:
+        """So many events of the source ended so; `at` is the event's own time."""
         if source not in self._counts and len(self._counts) >= _MOST:
             source = UNKNOWN
         counts = self._counts.setdefault(source, _Counts())
-        counts.outcomes[outcome] += 1
+        counts.outcomes[outcome] += events
         if reason is not None:
-            counts.reasons[reason] += 1
+            counts.reasons[reason] += events
         if at is not None and (counts.newest is None or at > counts.newest):
             counts.newest = at
         counts.changed = True
@@ -77,8 +80,7 @@ class SourceStatuses:
             for source, counts in list(self._counts.items()):
                 if counts.changed:
                     counts.changed = False
-                    value = self.status(source).model_dump_json().encode()
-                    await self._topic.send(key=f"{self._worker}|{source}".encode(), value=value)
+                    await self._send("source-status", outbound("source-status", self.status(source)))
 
     def status(self, source: str) -> SourceStatus:
         counts = self._counts[source]

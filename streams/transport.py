@@ -154,7 +154,7 @@ class Consumer(driver.Consumer):
         # The offsets were chosen before this call, and an event is acknowledged only after its agent has made
         # all its sends: so the barrier covers everything that these offsets promise.
         try:
-            await self.app.sends.barrier(self.app.settings.send_timeout_s)
+            await self.app.before_commit()
         except UnsentError as error:
             await self.app.crash(error)
             return False

@@ -18,6 +18,8 @@ from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.rows import dump
 from streams.dead_letters import Origin
+from streams.outbound import outbound
+from streams.source_status import SourceStatuses
 from streams.subjects import Subjects
 
 
@@ -32,32 +34,27 @@ def identifier_key(record: IdentifierRecord) -> bytes:
     )
 
 
-def assess_agent(app: Any, policy: Policy, subjects: Subjects, alarms: Alarms, backlog: Backlog) -> None:
+def assess_agent(
+    app: Any, policy: Policy, subjects: Subjects, alarms: Alarms, backlog: Backlog, statuses: SourceStatuses
+) -> None:
     """Register the agent of `subject-events` over the tables of subjects and records."""
     events = app.raw_topic("subject-events")
-    letters = app.raw_topic("dead-letters")
-    names = ("identifiers", "arrest-tasks", "alerts", "safeguarding-tasks", "task-answers", "audit")
-    outputs = {name: app.raw_topic(name) for name in names}
+    identifiers = app.raw_topic("identifiers")
 
     async def send(effects: Effects) -> None:
         for record in effects.identifiers:
-            await outputs["identifiers"].send(key=identifier_key(record), value=record.model_dump_json().encode())
+            await identifiers.send(key=identifier_key(record), value=record.model_dump_json().encode())
         for forward in effects.forwards:
             await events.send(key=forward.subject_id.encode(), value=forward.model_dump_json().encode())
-        for name, key, models in (
-            ("arrest-tasks", "task_id", effects.tasks),
-            ("alerts", "alert_id", effects.alerts),
-            ("safeguarding-tasks", "safeguarding_id", effects.safeguarding),
-            ("task-answers", "task_id", effects.answers),
-            ("audit", "subject_id", effects.audits),
+        for name, models in (
+            ("arrest-tasks", effects.tasks),
+            ("alerts", effects.alerts),
+            ("safeguarding-tasks", effects.safeguarding),
+            ("task-answers", effects.answers),
+            ("audit", effects.audits),
         ):
             for model in models:
-                trace = getattr(model, "traceparent", None)
-                await outputs[name].send(
-                    key=str(getattr(model, key) or getattr(model, "event_id", "")).encode(),
-                    value=model.model_dump_json().encode(),
-                    headers={"traceparent": trace.encode()} if trace else None,
-                )
+                await app.send_out(name, outbound(name, model))
                 metrics.EFFECTS.labels(name).inc()
 
     async def assess_one(message: Any) -> None:
@@ -70,8 +67,7 @@ def assess_agent(app: Any, policy: Policy, subjects: Subjects, alarms: Alarms, b
             # Only we write this topic; whatever else gets here is kept and shown, not guessed at.
             error = BadMessageError(BadReason.INVALID_FIELD, "not a subject event; only ingest writes this topic")
             metrics.DEAD_LETTERS.labels(origin.topic, error.reason).inc()
-            headers = dead_letters.headers(origin, error)
-            await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
+            await app.send_out("dead-letters", dead_letters.letter(origin, message.value, (), error))
             return
         subject = incoming.subject_id
         state, records = subjects.take(subject)
@@ -89,6 +85,8 @@ def assess_agent(app: Any, policy: Policy, subjects: Subjects, alarms: Alarms, b
         await send(effects)
         for kind in effects.suppressed:
             metrics.SUPPRESSED.labels(kind).inc()
+        if effects.duplicate:
+            statuses.count(incoming.event.source, "duplicate")
         if effects:
             metrics.EVENT_SECONDS.observe(max(0.0, time.time() - incoming.routing.appended_at.timestamp()))
         if effects.commit_now:

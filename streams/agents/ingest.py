@@ -17,6 +17,7 @@ from streams.core.effects import cause_id
 from streams.core.resolve import direct_subject, resolve
 from streams.dead_letters import Origin
 from streams.identifiers import IndexReader
+from streams.outbound import outbound
 from streams.source_controls import SourceControls
 from streams.source_status import SourceStatuses, source_of
 
@@ -51,20 +52,14 @@ def ingest_agent(
     """Register the agent of the inbound topic `name`."""
     subject_events = app.raw_topic("subject-events")
     unresolved = app.raw_topic("unresolved")
-    letters = app.raw_topic("dead-letters")
-    alerts = app.raw_topic("alerts")
 
-    async def dead_letter(origin: Origin, message: Any, error: BadMessageError) -> None:
+    async def dead_letter(origin: Origin, message: Any, source: str, error: BadMessageError) -> None:
         metrics.DEAD_LETTERS.labels(name, error.reason).inc()
-        log.warning("dead_letter", reason=error.reason, message=str(origin), detail=error.detail)
-        headers = dead_letters.headers(origin, error, message.headers or ())
-        await letters.send(key=dead_letters.key(origin), value=message.value or b"", headers=headers)
-        await alert(origin, error)
-
-    async def alert(origin: Origin, error: BadMessageError, *, exercise: bool = False) -> None:
-        raised = dead_letters.alert(origin, error, exercise=exercise)
-        if raised is not None:
-            await alerts.send(key=raised.alert_id.encode(), value=raised.model_dump_json().encode())
+        statuses.count(source, "dead_letter", reason=error.reason)
+        for topic, made in app.letters.take(origin, message.value, message.headers or (), source, error):
+            if topic == "dead-letters":
+                log.warning("dead_letter", reason=error.reason, message=str(origin), detail=error.detail)
+            await app.send_out(topic, made)
 
     async def forward(origin: Origin, message: Any, current: bytes, event: Event) -> str:
         if direct_subject(event) is None:
@@ -87,7 +82,10 @@ def ingest_agent(
         await unresolved.send(key=cause_id("held", event.event_id).encode(), value=encode_held(arrival, current))
         if isinstance(event, BreachReport):
             detail = "the report is held and goes on when its order or identifier arrives"
-            await alert(origin, BadMessageError(BadReason.UNKNOWN_SUBJECT, detail), exercise=event.exercise)
+            unknown = BadMessageError(BadReason.UNKNOWN_SUBJECT, detail)
+            raised = dead_letters.alert(origin, unknown, exercise=event.exercise)
+            if raised is not None:
+                await app.send_out("alerts", outbound("alerts", raised))
         return "unresolved"
 
     async def ingest(stream: Any) -> None:
@@ -104,9 +102,8 @@ def ingest_agent(
                     event, current = decode_current(name, value, app.settings.max_message_bytes)
                     await controls.check(event.source)
                 except BadMessageError as error:
-                    await dead_letter(origin, message, error)
+                    await dead_letter(origin, message, source_of(value), error)
                     outcome = "dead_letter"
-                    statuses.count(source_of(value), outcome, reason=error.reason)
                 else:
                     outcome = await forward(origin, message, current, event)
                     statuses.count(event.source, outcome, at=event.time)

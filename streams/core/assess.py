@@ -54,7 +54,7 @@ def decide(
     state.applied = offset
     state.revision += 1
     if draft.event.event_id in state.known:
-        draft.quietly("duplicate", "this event id was already applied; it changes nothing")
+        draft.duplicate()
         if isinstance(draft.event, TaskUpdate):
             on_tasks.repeated(draft, draft.event)
     elif state.retracted and short_id(draft.event.event_id) in state.retracted:

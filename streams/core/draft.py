@@ -93,6 +93,10 @@ class Draft:
         if (repeats := self._first_in_hour(decision, reason)) is not None:
             self.audit(decision, reason + (f"; {repeats} alike since the last such entry" if repeats else ""))
 
+    def duplicate(self) -> None:
+        self.effects.duplicate = True
+        self.quietly("duplicate", "this event id was already applied; it changes nothing")
+
     def _first_in_hour(self, *what: str) -> int | None:
         """None if this was already said within the hour; else how often it was held back before."""
         hour = int(self.now.timestamp()) // 3600

@@ -32,6 +32,8 @@ class Effects:
     """Events for other subjects' rows."""
     suppressed: list[str] = field(default_factory=list)
     """Kinds of the alerts that were held back, for counting."""
+    duplicate: bool = False
+    """The event was known; nothing but its being a duplicate was decided."""
     commit_now: bool = False
     """The outbox is long: commit before the next event, so that it can be emptied."""
 

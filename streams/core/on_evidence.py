@@ -85,7 +85,7 @@ def observe(draft: Draft, observation: Observation) -> None:
         _beyond_horizon(draft, observation)
         return
     if not draft.records.add(observation):
-        draft.quietly("duplicate", "this event id was already applied; it changes nothing")
+        draft.duplicate()
         return
     draft.records.expire(horizon)
     if isinstance(draft.event, TagFix):
@@ -250,7 +250,7 @@ def on_partner(draft: Draft, event: TagFix) -> None:
     )
     known = draft.state.partners.get(person, [])
     if any(kept.id == fix.id for kept in known):
-        draft.quietly("duplicate", "this event id was already applied; it changes nothing")
+        draft.duplicate()
         return
     newest = max(fix.at, *(kept.at for kept in known)) if known else fix.at
     fixes = sorted((f for f in [*known, fix] if newest - f.at <= PARTNER_KEPT), key=lambda f: f.at)

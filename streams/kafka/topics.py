@@ -150,7 +150,7 @@ TOPICS: tuple[Topic, ...] = (
         name="alerts",
         direction="outbound",
         purpose="What a person must see now; may repeat, alert_id tells.",
-        key="subject_id",
+        key="alert_id",
         cleanup="delete",
         retention_ms=30 * DAY_MS,
     ),
@@ -165,9 +165,10 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         name="source-status",
         direction="outbound",
-        purpose="What became of each source's events, as counts; the newest of each worker counts.",
-        key="worker and source",
-        cleanup="compact",
+        purpose="What became of each source's events, as counts; the newest of each process counts.",
+        key="process and source",
+        cleanup="compact,delete",
+        retention_ms=7 * DAY_MS,
     ),
     Topic(
         name="dead-letters",

@@ -55,7 +55,7 @@ def test_what_must_be_kept_of_a_message_is_what_makes_it_up() -> None:
 
 
 def test_what_goes_out_is_a_cloud_event_with_its_value_as_it_was() -> None:
-    headers = binary_headers("arrest_task", "task-1/3", "breachwatch", "2026-11-25T08:30:00Z")
+    headers = binary_headers({"id": "task-1/3", "source": "breachwatch", "type": "breachwatch.ArrestTask"})
     assert is_binary(headers)
     whole = orjson.loads(structured(b'{"task_id":"task-1"}', headers) or b"")
     assert whole["data"] == {"task_id": "task-1"}

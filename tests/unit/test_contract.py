@@ -33,7 +33,7 @@ def test_every_inbound_example_is_taken_and_fits_its_schema(topic: str, event: d
 
 @pytest.mark.parametrize("topic", contract.OUT)
 def test_every_outbound_example_fits_its_schema(topic: str) -> None:
-    schema = contract.json_schemas()[contract.OUT[topic].__name__]
+    schema = contract.json_schemas()[contract.OUT[topic].model.__name__]
     jsonschema.Draft202012Validator(schema).validate(contract.outbound()[topic])
 
 
