@@ -106,6 +106,17 @@ class Settings(BaseSettings):
         description="seconds that the gate may be behind its look-back before a search of retained reads waits",
     )
     gate_batch: int = Field(default=5000, gt=0, description="reads taken from the broker at a time")
+    adapter_sources: dict[str, str] = Field(
+        default={}, description="the `source` of events from raw messages that name none, by format, as JSON"
+    )
+    cameras_file: Path | None = Field(
+        default=None, description="CSV of camera_id,latitude,longitude, for reads that do not say where they were"
+    )
+    cap_sender: str = Field(
+        default="breachwatch",
+        pattern=r"^[^\s,<&]+$",
+        description="who alerts in CAP are from, as their readers know us",
+    )
     door_jwks_file: Path | None = Field(
         default=None, description="JWKS file (RFC 7517) with the keys that sign the tokens of the HTTP door"
     )

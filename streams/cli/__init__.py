@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rebuild": ("streams.cli.rebuild", "Make a stopped worker's local tables anew, from the changelogs alone."),
     "verify": ("streams.cli.verify", "Compare the topics with each other, and a local store with its changelogs."),
     "sources": ("streams.cli.sources", "Switch a source of events off and on."),
+    "adapters": ("streams.cli.adapters", "Take and give formats that are out there already: Traccar, CAP ..."),
     "door": ("streams.cli.door", "Take events by HTTP, for systems that cannot speak Kafka."),
     "rescan": ("streams.cli.rescan", "Search retained plate reads for orders that were known late."),
     "access": ("streams.cli.access", "Show and grant what each role may do on the cluster."),

@@ -2,20 +2,18 @@
 
 import heapq
 import sys
-import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streams.cli import load_settings
-from streams.cli.user import user
 from streams.errors import BreachwatchError
 
 if TYPE_CHECKING:
     from schemas.internal import DeadLetterHeaders
+    from streams.kafka.sending import Outgoing
     from streams.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -26,6 +24,7 @@ Place = Annotated[str, typer.Argument(metavar="PARTITION:OFFSET", help="As `dead
 @app.command("list")
 def list_letters(
     reason: Annotated[str | None, typer.Option(help="Only those of this reason.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only those of this source of events.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -39,15 +38,16 @@ def list_letters(
         nonlocal total
         for message in _letters(settings):
             headers = read_headers(message)
-            if reason is None or (headers is not None and headers.reason == reason):
-                total += 1
+            stated = (None, None) if headers is None else (headers.reason, headers.source)
+            if reason in (None, stated[0]) and source in (None, stated[1]):
+                total += 1 if headers is None else headers.count
                 yield message
 
     newest = heapq.nlargest(limit, wanted(), key=lambda message: (message.timestamp, message.offset))
     for message in newest:
         typer.echo(orjson.dumps(as_object(message)) if as_json else as_text(message))
     if not as_json:
-        typer.echo(f"{total} dead letters" + (f", {limit} shown" if total > limit else ""))
+        typer.echo(f"{total} dead letters" + (f", {len(newest)} shown" if total > len(newest) else ""))
 
 
 def as_object(message: Any) -> dict[str, Any]:
@@ -89,35 +89,95 @@ def replay(
     value_file: Annotated[Path | None, typer.Option(help="The mended message; without it, the original.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Send it even if it is still not valid.")] = False,
 ) -> None:
-    """Send a dead letter, mended or as it was, to the topic that it came from."""
-    from schemas.cloud_events import carried, structured
-    from schemas.inbound import TOPIC_EVENTS, BadMessageError, decode
-    from streams.core.keys import message_key
+    """Send a dead letter, mended or as it was, to the topic that it came from.
+
+    A letter that stands for many sends again what of its source lies between its offsets and is an event now.
+    """
+    from schemas.cloud_events import carried
+    from schemas.inbound import TOPIC_EVENTS, BadMessageError
     from streams.kafka.admin import cluster_of
-    from streams.kafka.sending import Outgoing, send_all
-    from streams.kafka.topics import full_name
+    from streams.kafka.sending import send_all
 
     settings = load_settings()
     message = _letter(settings, place)
     headers = headers_of(message)
     if headers.topic not in TOPIC_EVENTS:
-        raise BreachwatchError(f"this letter came from {headers.topic}, which only this pipeline writes")
+        raise BreachwatchError(
+            f"this letter came from {headers.topic}: what came in a supplier's own format is taken again by "
+            "`breachwatch adapters again`"
+            if headers.topic.startswith("raw-")
+            else f"this letter came from {headers.topic}, which only this pipeline writes"
+        )
+    if headers.last_offset is not None:
+        _replay_many(settings, message, headers)
+        return
     value = message.value if value_file is None else _mended(value_file)
     # What is mended is written whole, also where the original had its attributes in headers.
     its_own = carried(message.headers) if value_file is None else []
     key, how = None, "as it was" if value_file is None else "mended"
     try:
-        key = message_key(decode(headers.topic, structured(value, its_own), settings.max_message_bytes))
+        key = _key_of(settings, headers.topic, value, its_own)
     except BadMessageError as error:
         if not force:
             raise BreachwatchError(f"not sent, it would come back: {error.reason}: {error.detail}") from None
         how += f", forced although {error.reason}"
-    origin = _origin(headers)
     _audit(settings, message, "dead_letter_replayed", how)
+    sent = send_all(cluster_of(settings), [_outgoing(settings, headers, _origin(headers), key, value, its_own)])[0]
+    typer.echo(f"sent to {headers.topic}/{sent.partition}/{sent.offset} in place of {_origin(headers)}")
+
+
+def _replay_many(settings: "Settings", message: Any, headers: "DeadLetterHeaders") -> None:
+    from schemas.cloud_events import carried, structured
+    from schemas.inbound import BadMessageError
+    from streams.dead_letters import MANY
+    from streams.kafka.admin import cluster_of
+    from streams.kafka.reading import read_all
+    from streams.kafka.sending import send_all
+    from streams.kafka.topics import full_name
+    from streams.source_status import source_of
+
+    assert headers.last_offset is not None
+    topic, good, bad = headers.topic, [], 0
+    kept = read_all(
+        cluster_of(settings), full_name(settings, topic), partition=headers.partition, start=headers.offset
+    )
+    for original in kept:
+        if original.offset > headers.last_offset:
+            break
+        its_own = carried(original.headers)
+        if headers.source not in (MANY, source_of(structured(original.value, its_own))):
+            continue
+        try:
+            key = _key_of(settings, topic, original.value, its_own)
+        except BadMessageError:
+            bad += 1
+        else:
+            origin = f"{topic}/{original.partition}/{original.offset}"
+            good.append(_outgoing(settings, headers, origin, key, original.value, its_own))
+    if not good:
+        raise BreachwatchError(f"nothing was sent: of what is still kept, {bad:,} messages would come back")
+    _audit(settings, message, "dead_letter_replayed", f"{len(good)} messages as they were")
+    send_all(cluster_of(settings), good)
+    typer.echo(f"{len(good):,} messages sent to {topic}; {bad:,} would come back and were not sent")
+
+
+def _key_of(settings: "Settings", topic: str, value: bytes | None, its_own: Any) -> bytes | None:
+    """Raises BadMessageError where it is no event now either."""
+    from schemas.cloud_events import structured
+    from schemas.inbound import decode
+    from streams.core.keys import message_key
+
+    return message_key(decode(topic, structured(value, its_own), settings.max_message_bytes))
+
+
+def _outgoing(
+    settings: "Settings", headers: "DeadLetterHeaders", origin: str, key: bytes | None, value: bytes | None, own: Any
+) -> "Outgoing":
+    from streams.kafka.sending import Outgoing
+    from streams.kafka.topics import full_name
+
     mark = ("bw-replay-of", origin.encode())
-    outgoing = Outgoing(full_name(settings, headers.topic), key, value, (*its_own, mark))
-    sent = send_all(cluster_of(settings), [outgoing])[0]
-    typer.echo(f"sent to {headers.topic}/{sent.partition}/{sent.offset} in place of {origin}")
+    return Outgoing(full_name(settings, headers.topic), key, value, (*own, mark))
 
 
 def _mended(file: Path) -> bytes:
@@ -170,23 +230,9 @@ def _letter(settings: "Settings", place: str) -> Any:
 
 
 def _audit(settings: "Settings", message: Any, decision: str, why: str) -> None:
-    from schemas.tasks import AuditEntry
+    from streams.cli.user import on_record
     from streams.kafka.admin import cluster_of
-    from streams.kafka.sending import Outgoing, send_all
-    from streams.kafka.topics import full_name
+    from streams.kafka.sending import send_all
 
-    entry = AuditEntry(
-        audit_id=str(uuid.uuid4()),
-        at=datetime.now(UTC),
-        subject_id="-",
-        event_id=_origin(headers_of(message)),
-        event_type="dead_letter",
-        decision=decision,
-        reasons=[f"by {user()}: {why}"],
-        order_versions=[],
-        policy_version="-",
-        topic="dead-letters",
-        partition=message.partition,
-        offset=message.offset,
-    )
-    send_all(cluster_of(settings), [Outgoing(full_name(settings, "audit"), b"-", entry.model_dump_json().encode())])
+    about, place = _origin(headers_of(message)), ("dead-letters", message.partition, message.offset)
+    send_all(cluster_of(settings), [on_record(settings, decision, why, about, "dead_letter", place)])

@@ -31,7 +31,7 @@ PIPELINE_NEEDS = {
     "outbound": {"WRITE"},
     "changelog": {"READ", "WRITE"},
 }
-PEOPLE_NEED = {"inbound": {"WRITE"}, "outbound": {"READ"}}
+PEOPLE_NEED = {"inbound": {"WRITE"}, "raw": {"WRITE"}, "outbound": {"READ"}, "copy": {"READ"}}
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def permissions(allowed: Mapping[str, Iterable[str] | None]) -> Finding:
     for name, operations in allowed.items():
         direction, have = BY_NAME[name].direction, set(operations or ())
         # The gate writes what matched to an inbound topic.
-        needs = PIPELINE_NEEDS[direction] | ({"WRITE"} if name == "sightings" else set())
+        needs = PIPELINE_NEEDS.get(direction, set()) | ({"WRITE"} if name == "sightings" else set())
         also = PEOPLE_NEED.get(direction, set()) - needs
         for_pipeline += [f"{operation} {name}" for operation in sorted(needs - have)]
         for_people += [f"{operation} {name}" for operation in sorted(also - have)]

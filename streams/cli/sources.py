@@ -69,35 +69,20 @@ def status(
 
 
 def _switch(source: str, reason: str, *, off: bool) -> None:
-    import uuid
-
     from schemas.internal import SourceControl
-    from schemas.tasks import AuditEntry
-    from streams.cli.user import user
+    from streams.cli.user import on_record, user
     from streams.kafka.admin import cluster_of
     from streams.kafka.sending import Outgoing, send_all
     from streams.kafka.topics import full_name
 
-    settings, now, who = load_settings(), datetime.now(UTC), user()
-    control = SourceControl(source=source, off=off, reason=reason, by=who, at=now)
+    settings = load_settings()
+    control = SourceControl(source=source, off=off, reason=reason, by=user(), at=datetime.now(UTC))
     decision = "source_switched_off" if off else "source_switched_on"
-    entry = AuditEntry(
-        audit_id=str(uuid.uuid4()),
-        at=now,
-        subject_id="-",
-        event_id=source,
-        event_type="source_control",
-        decision=decision,
-        reasons=[f"by {who}: {reason}"],
-        order_versions=[],
-        policy_version="-",
-        topic="source-controls",
-        partition=0,
-        offset=0,
+    send_all(
+        cluster_of(settings),
+        [
+            on_record(settings, decision, reason, source, "source_control", ("source-controls", 0, 0)),
+            Outgoing(full_name(settings, "source-controls"), source.encode(), control.model_dump_json().encode()),
+        ],
     )
-    messages = [
-        Outgoing(full_name(settings, "audit"), b"-", entry.model_dump_json().encode()),
-        Outgoing(full_name(settings, "source-controls"), source.encode(), control.model_dump_json().encode()),
-    ]
-    send_all(cluster_of(settings), messages)
     typer.echo(f"{source} is switched {'off' if off else 'on'}")

@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from cachetools import TTLCache
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -24,7 +24,8 @@ from pydantic import BaseModel
 
 from schemas.cloud_events import structured
 from schemas.inbound import TOPIC_EVENTS, BadMessageError, BadReason, decode
-from streams.adapters import FORMATS
+from streams.adapters.cameras import read_cameras
+from streams.adapters.routes import FORMATS, SUPPLIER, raw_topic, translated
 from streams.adapters.translated import Supplier
 from streams.core.keys import message_key
 from streams.door.tokens import Keys, RefusedError, Sender
@@ -48,6 +49,8 @@ class Item(BaseModel):
     offset: int | None = None
     reason: str | None = None
     detail: str | None = None
+    events: int | None = None
+    """Of a message in another format: how many events the adapter makes of it."""
 
 
 class Answer(BaseModel):
@@ -80,6 +83,7 @@ class _Checked:
     key: bytes | None = None
     event_id: str | None = None
     fault: BadMessageError | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Door:
@@ -87,6 +91,7 @@ class Door:
 
     def __init__(self, settings: Settings, keys: Keys) -> None:
         self.settings, self.keys = settings, keys
+        self.cameras = read_cameras(settings.cameras_file)
         self._limit = parse(settings.door_rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
         self._answers: TTLCache[tuple[str, str], tuple[bytes, int, bytes]] = TTLCache(_REMEMBERED, _REMEMBERED_S)
@@ -140,7 +145,7 @@ class Door:
             return _refused(index, item)
         try:
             placed = await self._producer.send_and_wait(
-                full_name(self.settings, item.topic), item.value, key=item.key
+                full_name(self.settings, item.topic), item.value, key=item.key, headers=list(item.headers)
             )
         except KafkaError as error:
             return Item(index=index, status="unknown", id=item.event_id, reason=type(error).__name__)
@@ -179,13 +184,18 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
     async def _problem(_: Request, error: ProblemError) -> Response:
         return error.response()
 
-    bearer = HTTPBearer(auto_error=False)
+    bearer, basic = HTTPBearer(auto_error=False), HTTPBasic(auto_error=False)
 
-    def sender(given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Sender:
-        if given is None:
-            raise _unauthorised("send a bearer token")
+    def sender(
+        given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+        typed: Annotated[HTTPBasicCredentials | None, Depends(basic)],
+    ) -> Sender:
+        """Some products can only be told a user and a password: the password then is the token."""
+        token = given.credentials if given is not None else typed.password if typed is not None else None
+        if token is None:
+            raise _unauthorised("send a bearer token, or the token as the password")
         try:
-            return keys.sender(given.credentials)
+            return keys.sender(token)
         except RefusedError as error:
             raise _unauthorised(str(error)) from None
 
@@ -221,15 +231,20 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
         body: Annotated[bytes, Depends(whole_body)],
         dry_run: Annotated[bool, Query(description="Only say what would become of it.")] = False,
     ) -> Response:
-        """Take a message in a format that is out there already."""
+        """Take a message in a format that is out there already. It is kept as it came, for the adapter; what the
+        adapter makes of it is said at once."""
         if form not in FORMATS or not who.may(f"adapt:{form}"):
             raise ProblemError(403, "Not allowed", f"the token does not allow sending {form}")
-        try:
-            translated = FORMATS[form](body, Supplier(who.source, datetime.now(UTC)))
-        except BadMessageError as error:
-            raise ProblemError(422, "Not usable", error.detail, reason=error.reason.value) from None
-        checked = [_check(one.topic, one.value, who, settings) for one in translated]
-        return await _answer(door, who, checked, None, body, dry_run=dry_run)
+        made = translated(body, FORMATS[form], Supplier(who.source, datetime.now(UTC), door.cameras), settings)
+        raw = _Checked(raw_topic(form), body, headers=((SUPPLIER, who.source.encode()),))
+        door.admit(who, 1)
+        [item] = (
+            [Item(index=0, status="would_be_accepted", topic=raw.topic)] if dry_run else await door.publish([raw])
+        )
+        item.events = len(made.sent)
+        if made.faults:
+            item.reason, item.detail = made.faults[0].reason.value, made.faults[0].detail
+        return _response(503 if item.status == "unknown" else 422 if made.faults else 200 if dry_run else 202, [item])
 
     return app
 
@@ -297,7 +312,7 @@ def _response(status: int, items: Sequence[Item]) -> Response:
     )
     if status in (200, 202):
         return Response(orjson.dumps(answer), status, media_type="application/json")
-    title = "The broker did not answer" if status == 503 else "No event was accepted"
+    title = "The broker did not answer" if status == 503 else "Not usable"
     detail = "send it again, ids make repeats harmless" if status == 503 else "see items"
     problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, **answer}
     return Response(orjson.dumps(problem), status, media_type="application/problem+json")

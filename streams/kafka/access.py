@@ -28,7 +28,7 @@ Kind = Literal["TOPIC", "GROUP", "CLUSTER"]
 
 _ALL = tuple(topic.name for topic in TOPICS)
 _WORKERS, GATES = "breachwatch", "breachwatch-gate"
-RESCANS = "breachwatch-rescan"
+RESCANS, ADAPTERS = "breachwatch-rescan", "breachwatch-adapter"
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,14 @@ class Role:
 
 
 _OWN = tuple(t.name for t in TOPICS if t.direction in ("internal", "changelog"))
+_IN, _RAW, _COPIES = (tuple(t.name for t in TOPICS if t.direction == way) for way in ("inbound", "raw", "copy"))
 _OUT = tuple(t.name for t in TOPICS if t.direction == "outbound")
 ROLES: dict[str, Role] = {
     "worker": Role("a worker", (*INGESTED, *_OWN), (*_OWN, *_OUT), group=_WORKERS, checks=True),
     "gate": Role(
         "the gate",
         ("anpr-reads", "identifiers", "orders", "subject-events"),
-        ("sightings", "alerts", "dead-letters"),
+        ("sightings", "alerts", "dead-letters", "source-status"),
         group=GATES,
         watches_group=_WORKERS,
         checks=True,
@@ -70,16 +71,26 @@ ROLES: dict[str, Role] = {
         group=f"{RESCANS}*",
         watches_group=GATES,
     ),
+    "adapters": Role(
+        "makes events of what suppliers send in formats of their own, and alerts that others can read",
+        (*_RAW, *_OUT),
+        ("sightings", "anpr-reads", "dead-letters", "alerts", "source-status", *_COPIES),
+        group=f"{ADAPTERS}*",
+        checks=True,
+    ),
+    "door": Role("takes events by HTTP", writes=(*_IN, *_RAW), checks=True),
+    "reconciler": Role("compares the orders that are known with a snapshot", ("orders",), ("alerts", "audit")),
+    "source-officer": Role(
+        "sees what became of each source's events, and switches a source off and on",
+        ("source-status", "source-controls"),
+        ("source-controls", "audit"),
+    ),
     "dead-letters": Role(
         "mends dead letters and sends them again",
-        ("dead-letters",),
-        (*(t.name for t in TOPICS if t.direction == "inbound"), "audit"),
+        ("dead-letters", *_IN),
+        (*_IN, "audit"),
     ),
-    **{
-        f"publish-{topic.name}": Role(f"publishes on {topic.name}, and reads nothing", writes=(topic.name,))
-        for topic in TOPICS
-        if topic.direction == "inbound"
-    },
+    **{f"publish-{name}": Role(f"publishes on {name}, and reads nothing", writes=(name,)) for name in (*_IN, *_RAW)},
 }
 
 

@@ -32,7 +32,7 @@ TOMBSTONE_MS = 7 * DAY_MS
 LAST_COMPACTION_MS = 7 * DAY_MS
 
 Cleanup = Literal["delete", "compact", "compact,delete"]
-Direction = Literal["inbound", "internal", "outbound", "changelog"]
+Direction = Literal["inbound", "raw", "internal", "outbound", "copy", "changelog"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,31 @@ class TopicSpec:
     config: dict[str, str]
 
 
+def _raw(name: str, days: int, what: str) -> Topic:
+    """What a supplier sends in a format of its own; an adapter makes inbound events of it, again if need be."""
+    return Topic(
+        name=f"raw-{name}",
+        direction="raw",
+        purpose=f"{what}, as they came.",
+        key="the supplier's own, not trusted",
+        cleanup="delete",
+        retention_ms=days * DAY_MS,
+        max_message_bytes=LARGE_MESSAGE_BYTES,
+    )
+
+
+def _copy(name: str, days: int, purpose: str) -> Topic:
+    """What is sent already, in another format, for systems that take it that way."""
+    return Topic(
+        name=name,
+        direction="copy",
+        purpose=purpose,
+        key="as the original's",
+        cleanup="delete",
+        retention_ms=days * DAY_MS,
+    )
+
+
 def _inbound(name: str, days: int, purpose: str) -> Topic:
     """Time-limited, never compacted: a foreign key cannot erase another sender's message."""
     return Topic(
@@ -88,6 +113,9 @@ TOPICS: tuple[Topic, ...] = (
     _inbound("custody-events", 30, "Detentions, releases and bail, from custody."),
     _inbound("task-updates", 30, "What people did with a task, from the dashboards."),
     _inbound("source-heartbeats", 2, "Signs of life of each source, so that its silence is noticed."),
+    _raw("traccar", 14, "Positions and events that Traccar forwards"),
+    _raw("plate-recognizer", 2, "Plates that Plate Recognizer Stream has read"),
+    _raw("owntracks", 14, "Locations that OwnTracks sends"),
     Topic(
         name="subject-events",
         direction="internal",
@@ -179,6 +207,8 @@ TOPICS: tuple[Topic, ...] = (
         retention_ms=90 * DAY_MS,
         max_message_bytes=DEAD_LETTER_BYTES,
     ),
+    _copy("alerts-cap", 7, "Alerts in CAP 1.2."),
+    _copy("cloud-events", 7, "All that is sent, as CloudEvents in structured mode."),
     Topic(
         name="breachwatch-subjects-changelog",
         direction="changelog",

@@ -23,7 +23,7 @@ def test_poison_in_every_topic_that_is_read(pipeline: Pipeline) -> None:
     for topic in TOPICS:
         for partition in range(4):
             for value in (*POISON, None):
-                if topic.direction != "outbound":  # what only others read: see the tests of the commands that do
+                if topic.direction in ("inbound", "internal", "changelog"):  # the others have tests of their own
                     pipeline.send(topic.name, value, b"poison", partition=partition)
     at = ago(60)
     pipeline.publish("breach-reports", *(report(f"O-{subject}", at) for subject in subjects))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.inbound import BadMessageError, decode
 from schemas.sightings import PlateRead, TagFix
-from streams.adapters import FORMATS
+from streams.adapters.routes import FORMATS
 from streams.adapters.translated import Supplier
 
 SUPPLIER = Supplier("test/supplier", datetime(2026, 11, 25, 9, tzinfo=UTC), {"camera-1": (52.6, 1.3)})

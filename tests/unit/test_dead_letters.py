@@ -33,7 +33,8 @@ def test_a_bad_message_is_kept_with_its_bytes_and_what_makes_them_up() -> None:
     [(topic, message)] = letters.take(origin(7), b"{", headers, "tags/x", ERROR)
     assert topic == "dead-letters"
     assert message.value == b"{"
-    assert ("ce_id", b"7") in message.headers and ("x-other", b"no") not in message.headers
+    assert ("ce_id", b"7") in message.headers
+    assert "x-other" not in dict(message.headers)
     found = DeadLetterHeaders.from_kafka(message.headers)
     assert (found.topic, found.partition, found.offset, found.source, found.count) == ("sightings", 0, 7, "tags/x", 1)
     assert list(letters.kept_back()) == []
@@ -124,6 +125,8 @@ def test_every_bad_message_is_in_one_letter(bad: list[tuple[str, int, str, bool,
     for (topic, partition), count in offsets.items():
         mine = [h for h in found if (h.topic, h.partition) == (topic, partition)]
         assert sum(h.count for h in mine) == count
-        covered = {n for h in mine for n in range(h.offset, (h.offset if h.last_offset is None else h.last_offset) + 1)}
+        covered = {
+            n for h in mine for n in range(h.offset, (h.offset if h.last_offset is None else h.last_offset) + 1)
+        }
         assert covered == set(range(count))
         assert all(h.last_offset is None or h.count <= h.last_offset - h.offset + 1 for h in mine)

@@ -176,7 +176,7 @@ def committing(sends: Sends, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list
         crashed.append(error)
 
     monkeypatch.setattr(driver.Consumer, "_commit", commit)
-    app = SimpleNamespace(sends=sends, settings=SimpleNamespace(send_timeout_s=0.05), crash=crash, committed={})
+    app = SimpleNamespace(sends=sends, before_commit=lambda: sends.barrier(0.05), crash=crash, committed={})
     return bare(Consumer, app=app), committed, crashed
 
 
