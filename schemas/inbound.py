@@ -1,6 +1,8 @@
 """Which events each inbound topic takes, and how bytes become an event or a reason why not."""
 
+from collections.abc import Callable
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any
 
 import orjson
@@ -80,12 +82,22 @@ class BadReason(StrEnum):
 
 
 class BadMessageError(ValueError):
-    """A message that is not an acceptable event. `str()` says what, where and what to do, without its values."""
+    """A message that is not an acceptable event. `str()` says what, where and what to do, without its values.
 
-    def __init__(self, reason: BadReason, detail: str) -> None:
-        super().__init__(detail)
+    To say it can take longer than to find it: a `detail` that is a function is called when somebody asks.
+    """
+
+    def __init__(self, reason: BadReason, detail: str | Callable[[], str]) -> None:
+        super().__init__(reason)
         self.reason = reason
-        self.detail = detail
+        self._detail = detail
+
+    @cached_property
+    def detail(self) -> str:
+        return self._detail if isinstance(self._detail, str) else self._detail()
+
+    def __str__(self) -> str:
+        return self.detail
 
 
 def _describe(error: ValidationError, model: type[Event]) -> str:
@@ -159,14 +171,17 @@ def decode_current(topic: str, value: bytes | None, max_bytes: int | None = None
         body, value = _upcast(body)
     name = body.get("type")
     if not isinstance(name, str) or name not in EVENT_TYPES:
-        raise BadMessageError(BadReason.UNKNOWN_TYPE, f"type is missing or unknown; {topic} takes {_takes(topic)}")
+        raise BadMessageError(
+            BadReason.UNKNOWN_TYPE, lambda: f"type is missing or unknown; {topic} takes {_takes(topic)}"
+        )
     model = EVENT_TYPES[name]
     if model not in TOPIC_EVENTS[topic]:
         raise BadMessageError(BadReason.WRONG_TOPIC, f"a {name} does not belong here; {topic} takes {_takes(topic)}")
     try:
         return _ADAPTERS[name].validate_json(value), value
     except ValidationError as error:
-        raise BadMessageError(BadReason.INVALID_FIELD, _describe(error, model)) from None
+        found = error
+        raise BadMessageError(BadReason.INVALID_FIELD, lambda: _describe(found, model)) from None
 
 
 def _upcast(body: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

@@ -52,10 +52,10 @@ class Letters:
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
-        self._minute = ""
+        self._minute = 0
         self._singly: Counter[tuple[str, str]] = Counter()
         self._kept: dict[tuple[str, int, str], _KeptBack] = {}
-        self._told: set[tuple[str, str, str]] = set()
+        self._told: set[tuple[int, str, str]] = set()
 
     def take(
         self, origin: Origin, value: bytes | None, its_own: Headers, source: str, error: BadMessageError
@@ -82,24 +82,25 @@ class Letters:
             yield "dead-letters", _summary(source, one)
 
     def _may_go_singly(self, origin: Origin, source: str) -> bool:
-        minute = f"{origin.appended_at:%Y-%m-%dT%H:%M}"
+        minute = int(origin.appended_at.timestamp()) // 60
         if minute != self._minute:
             self._minute = minute
             self._singly.clear()
         mine, all_of_topic = (origin.topic, source), (origin.topic, "")
         if self._singly[mine] >= self._per_minute or self._singly[all_of_topic] >= self._per_minute * _SOURCES:
             return False
-        self._singly.update((mine, all_of_topic))
+        self._singly[mine] += 1
+        self._singly[all_of_topic] += 1
         return True
 
     def _flood(self, origin: Origin, source: str, error: BadMessageError) -> Alert | None:
         """Once an hour; not of a source that somebody has switched off."""
-        hour = f"{origin.appended_at:%Y-%m-%dT%H}"
+        hour = self._minute // 60
         if error.reason is BadReason.SOURCE_OFF or (hour, origin.topic, source) in self._told:
             return None
         self._told = {told for told in self._told if told[0] == hour} | {(hour, origin.topic, source)}
         return Alert(
-            alert_id=cause_id("alert", "dead_letter_flood", origin.topic, source, hour),
+            alert_id=cause_id("alert", "dead_letter_flood", origin.topic, source, str(hour)),
             kind="dead_letter_flood",
             severity="critical" if origin.topic == "breach-reports" else "high",
             at=origin.appended_at,

@@ -13,6 +13,7 @@ UNREADABLE = Counter(
 DEAD_LETTERS = Counter("breachwatch_dead_letters_total", "Messages dead-lettered", ["topic", "reason"])
 READS = Counter("breachwatch_gate_reads_total", "Plate reads seen by the gate, by outcome", ["outcome"])
 ADAPTED = Counter("breachwatch_adapted_total", "What adapters made of raw messages", ["adapter", "outcome"])
+DOOR = Counter("breachwatch_door_events_total", "Events at the HTTP door", ["topic", "outcome"])
 EFFECTS = Counter("breachwatch_effects_total", "Messages sent by assess, by kind", ["kind"])
 EVENT_SECONDS = Histogram(
     "breachwatch_event_to_effect_seconds",

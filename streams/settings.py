@@ -3,6 +3,7 @@
 Each field is set by the variable ``BREACHWATCH_<FIELD>``, for example ``BREACHWATCH_BOOTSTRAP_SERVERS``.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Literal, Self
@@ -150,7 +151,10 @@ class Settings(BaseSettings):
         stated = self.model_dump(exclude_defaults=True)
         if self.kafka_password is not None:
             stated["kafka_password"] = self.kafka_password.get_secret_value()
-        return {PREFIX + name.upper(): str(value) for name, value in stated.items()}
+        return {
+            PREFIX + name.upper(): json.dumps(value) if isinstance(value, dict) else str(value)
+            for name, value in stated.items()
+        }
 
     def child_environment(self) -> dict[str, str]:
         """The environment of a child process: ours, with these settings and no others."""

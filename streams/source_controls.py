@@ -24,14 +24,14 @@ class SourceControls:
 
     def __init__(self, cluster: Cluster, topic: str) -> None:
         self._off: dict[str, SourceControl] = {}
-        self._topic = topic
-        self._consumer = AIOKafkaConsumer(
-            **cluster.options(), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=500
-        )
+        self._cluster, self._topic = cluster, topic
         self._read = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        self._consumer = AIOKafkaConsumer(
+            **self._cluster.options(), enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=500
+        )
         await self._consumer.start()
         await self._consumer._client.add_topic(self._topic)
         numbers = self._consumer.partitions_for_topic(self._topic) or set()

@@ -146,6 +146,10 @@ class Pipeline:
         """A started gate."""
         return self._start(settings, "gate")
 
+    def run(self, *command: str, settings: Settings | None = None) -> Process:
+        """Any other process of the pipeline, started."""
+        return self._start(settings, *command)
+
     def _start(self, settings: Settings | None, *command: str) -> Process:
         self.processes = [process for process in self.processes if process.command != command]
         log = self._logs / f"{'-'.join(command).replace('---name', '')}.log"

@@ -10,6 +10,7 @@ def command() -> None:
 
     from streams.door.app import create
     from streams.door.tokens import Keys
+    from streams.health import Health, serve
     from streams.kafka import admin
     from streams.logs import configure_logging
 
@@ -19,4 +20,8 @@ def command() -> None:
     admin.require(settings, "door")
     configure_logging()
     keys = Keys(settings.door_jwks_file, settings.door_audience, settings.door_issuer)
-    uvicorn.run(create(settings, keys), host=settings.door_host, port=settings.door_port, log_config=None)
+    health = Health()
+    serve(settings.metrics_port, health)
+    app = create(settings, keys)
+    health.ready["producer"] = app.state.door.ready
+    uvicorn.run(app, host=settings.door_host, port=settings.door_port, log_config=None)

@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from schemas.cloud_events import structured
 from schemas.inbound import TOPIC_EVENTS, BadMessageError, BadReason, decode
+from streams import metrics
 from streams.adapters.cameras import read_cameras
 from streams.adapters.routes import FORMATS, SUPPLIER, raw_topic, translated
 from streams.adapters.translated import Supplier
@@ -111,6 +112,10 @@ class Door:
         if self._producer is not None:
             await self._producer.stop()
 
+    def ready(self) -> str | None:
+        """Why it cannot take events; None: it can."""
+        return None if self._producer is not None else "it is not connected to the broker yet"
+
     def admit(self, sender: Sender, count: int) -> None:
         """Raises ProblemError when the sender has sent too many events of late."""
         if not self._limiter.hit(self._limit, sender.name, cost=max(1, count)):
@@ -142,13 +147,16 @@ class Door:
     async def _one(self, index: int, item: _Checked) -> Item:
         assert self._producer is not None
         if item.fault is not None:
+            metrics.DOOR.labels(item.topic, "refused").inc()
             return _refused(index, item)
         try:
             placed = await self._producer.send_and_wait(
                 full_name(self.settings, item.topic), item.value, key=item.key, headers=list(item.headers)
             )
         except KafkaError as error:
+            metrics.DOOR.labels(item.topic, "unknown").inc()
             return Item(index=index, status="unknown", id=item.event_id, reason=type(error).__name__)
+        metrics.DOOR.labels(item.topic, "accepted").inc()
         return Item(
             index=index,
             status="accepted",
@@ -179,6 +187,7 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
             await door.stop()
 
     app = FastAPI(title="breachwatch: the HTTP door", version="1", lifespan=lifespan)
+    app.state.door = door
 
     @app.exception_handler(ProblemError)
     async def _problem(_: Request, error: ProblemError) -> Response:
