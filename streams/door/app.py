@@ -16,11 +16,13 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from cachetools import TTLCache
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from schemas.cloud_events import structured
 from schemas.inbound import TOPIC_EVENTS, BadMessageError, BadReason, decode
@@ -60,6 +62,46 @@ class Answer(BaseModel):
     accepted: int
     refused: int
     items: list[Item]
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it; with the items where some were looked at."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    accepted: int | None = None
+    refused: int | None = None
+    items: list[Item] | None = None
+
+
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"description": text, "model": Problem}
+    for code, text in {
+        400: "Not JSON",
+        401: "No token, or one that does not open the door",
+        403: "The token does not allow that",
+        413: "Too many bytes or events",
+        422: "Nothing of it is usable",
+        429: "Too many events of this sender; Retry-After says when",
+        503: "The broker did not answer for some items: send it again",
+    }.items()
+}
+_ONE_OR_MORE = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}, "minItems": 1}],
+                    "description": "Events; their schemas are those of the topic's channel in the AsyncAPI document.",
+                }
+            }
+        },
+    }
+}
+_ANYTHING = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
 
 class ProblemError(Exception):
@@ -193,6 +235,15 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
     async def _problem(_: Request, error: ProblemError) -> Response:
         return error.response()
 
+    @app.exception_handler(RequestValidationError)
+    async def _not_valid(_: Request, error: RequestValidationError) -> Response:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        return ProblemError(400, "Not a valid request", wrong).response()
+
+    @app.exception_handler(HTTPException)
+    async def _not_here(_: Request, error: HTTPException) -> Response:
+        return ProblemError(error.status_code, str(error.detail), "see /docs").response()
+
     bearer, basic = HTTPBearer(auto_error=False), HTTPBasic(auto_error=False)
 
     def sender(
@@ -216,7 +267,13 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
                 raise ProblemError(413, "Too large", f"a request has at most {settings.door_max_bytes} bytes")
         return bytes(body)
 
-    @app.post("/v1/topics/{topic}/events", status_code=202, response_model=Answer)
+    @app.post(
+        "/v1/topics/{topic}/events",
+        status_code=202,
+        response_model=Answer,
+        responses=_PROBLEMS,
+        openapi_extra=_ONE_OR_MORE,
+    )
     async def events(
         topic: str,
         request: Request,
@@ -233,7 +290,9 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
         checked = [_check(topic, value, who, settings) for value in values]
         return await _answer(door, who, checked, idempotency_key, body, dry_run=dry_run)
 
-    @app.post("/v1/adapters/{form}", status_code=202, response_model=Answer)
+    @app.post(
+        "/v1/adapters/{form}", status_code=202, response_model=Answer, responses=_PROBLEMS, openapi_extra=_ANYTHING
+    )
     async def adapters(
         form: str,
         who: Annotated[Sender, Depends(sender)],

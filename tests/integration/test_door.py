@@ -121,15 +121,34 @@ def test_the_same_request_twice_is_done_once(settings: Settings) -> None:
     assert len(log(settings, "sightings")) == 1
 
 
-def test_an_adapter_takes_what_its_product_sends(settings: Settings) -> None:
+def test_what_another_format_brings_is_kept_as_it_came_and_said_at_once(settings: Settings) -> None:
     message = {"_type": "location", "topic": "owntracks/sam/phone", "tst": 1764059400, "lat": 52.6, "lon": 1.3}
     answer = asked(settings, "adapters/owntracks", message)
     assert answer.status_code == 202, answer.text
-    [event] = log(settings, "sightings")
-    assert (event["source"], event["data"]["device_id"]) == ("test", "sam/phone")
+    [item] = answer.json()["items"]
+    assert (item["topic"], item["events"]) == ("raw-owntracks", 1)
     wrong = asked(settings, "adapters/owntracks", {"_type": "location"})
     assert (wrong.status_code, wrong.headers["content-type"]) == (422, "application/problem+json")
-    assert "topic: a text is missing" in wrong.json()["detail"]
+    assert "topic: a text is missing" in wrong.json()["items"][0]["detail"]
+    dry = asked(settings, "adapters/owntracks?dry_run=true", message)
+    assert (dry.status_code, dry.json()["items"][0]["events"]) == (200, 1)
+    kept = log(settings, "raw-owntracks")
+    assert sorted(kept, key=len) == [{"_type": "location"}, message], "for an adapter that is mended"
+
+
+def test_errors_of_the_request_itself_are_problems_too(settings: Settings) -> None:
+    long = asked(settings, "topics/sightings/events", tag_fix("T1"), token(), idempotency_key="k" * 201)
+    for answer, status in ((long, 400), (asked(settings, "nowhere", {}), 404)):
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
+def test_it_is_described(settings: Settings) -> None:
+    assert settings.door_jwks_file is not None
+    app = create(settings, Keys(settings.door_jwks_file, settings.door_audience, settings.door_issuer))
+    post = app.openapi()["paths"]["/v1/topics/{topic}/events"]["post"]
+    assert {"202", "401", "413", "422", "429", "503"} <= post["responses"].keys()
+    assert post["requestBody"]["required"]
+    assert {p["name"] for p in post["parameters"]} == {"topic", "dry_run", "idempotency-key"}
 
 
 @pytest.mark.parametrize(
