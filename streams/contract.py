@@ -27,7 +27,7 @@ from streams.compatibility import Who, breaks
 from streams.core.policy import load_policy
 from streams.core.rehearsal import Rehearsal
 from streams.kafka.topics import BY_NAME, Topic, topic_specs
-from streams.outbound import OUT
+from streams.outbound import OUT, SOURCE
 from streams.settings import Settings
 
 DIRECTORY = Path(schemas.__file__).with_name("contract")
@@ -38,6 +38,43 @@ _INBOUND = {model.__name__ for model in EVENT_TYPES.values()}
 _SENT = {topic: kind.model for topic, kind in OUT.items()}
 _OUTBOUND = {model.__name__ for model in _SENT.values()}
 _REF = "#/components/schemas/{model}"
+_CLOUD_EVENT = {
+    "type": "object",
+    "description": "CloudEvents 1.0 in binary mode; a reader that wants plain JSON may ignore them.",
+    "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "content-type"],
+    "properties": {
+        "ce_specversion": {"const": "1.0"},
+        "ce_id": {"type": "string"},
+        "ce_source": {"const": SOURCE},
+        "ce_type": {"type": "string"},
+        "ce_time": {"type": "string", "format": "date-time"},
+        "ce_dataschema": {"type": "string"},
+        "content-type": {"const": "application/json"},
+        "traceparent": {"type": "string"},
+    },
+}
+_COPIES: dict[str, dict[str, Any]] = {
+    "alerts-cap": {
+        "name": "CapAlert",
+        "summary": "An alert as CAP 1.2.",
+        "contentType": "application/cap+xml",
+        "payload": {"type": "string", "description": "One <alert> of urn:oasis:names:tc:emergency:cap:1.2."},
+    },
+    "cloud-events": {
+        "name": "CloudEvent",
+        "summary": "A message of any outbound topic, as a CloudEvent in structured mode.",
+        "contentType": "application/cloudevents+json",
+        "payload": {
+            "type": "object",
+            "required": ["specversion", "id", "source", "type", "data"],
+            "properties": {
+                "type": {"enum": [f"{SOURCE}.{model.__name__}" for model in _SENT.values()]},
+                "data": {"oneOf": [{"$ref": _REF.format(model=model.__name__)} for model in _SENT.values()]},
+            },
+        },
+    },
+}
+"""What the adapters copy: topic -> its one message."""
 
 
 @cache
@@ -63,7 +100,7 @@ def _standalone(model: type[BaseModel], mode: JsonSchemaMode) -> dict[str, Any]:
 @cache
 def asyncapi() -> dict[str, Any]:
     """The document, as JSON."""
-    names = [*TOPIC_EVENTS, *_SENT, "dead-letters"]
+    names = [*TOPIC_EVENTS, *_SENT, "dead-letters", *_COPIES]
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -106,7 +143,9 @@ def _names(topic: str) -> list[str]:
     """The messages of a topic."""
     if topic in TOPIC_EVENTS:
         return [type_name(model) for model in TOPIC_EVENTS[topic]]
-    return [_SENT[topic].__name__] if topic in _SENT else ["DeadLetter"]
+    if topic in _SENT:
+        return [_SENT[topic].__name__]
+    return [_COPIES[topic]["name"]] if topic in _COPIES else ["DeadLetter"]
 
 
 def _operation_name(topic: str) -> str:
@@ -129,8 +168,9 @@ def _messages() -> dict[str, Any]:
         for name, model in EVENT_TYPES.items()
     }
     for topic, model in _SENT.items():
-        found[model.__name__] = _message(model, outbound()[topic], "It may come again, under the same id.")
-    return found | {"DeadLetter": _dead_letter()}
+        sent = _message(model, outbound()[topic], "It may come again, under the same id.")
+        found[model.__name__] = sent | {"headers": _CLOUD_EVENT}
+    return found | {"DeadLetter": _dead_letter()} | {message["name"]: message for message in _COPIES.values()}
 
 
 def _message(model: type[BaseModel], example: dict[str, Any], description: str) -> dict[str, Any]:
@@ -151,7 +191,7 @@ def _dead_letter() -> dict[str, Any]:
         "contentType": "application/octet-stream",
         "headers": {
             "type": "object",
-            "required": [f"bw-{name.replace('_', '-')}" for name in fields],
+            "required": [f"bw-{name.replace('_', '-')}" for name, field in fields.items() if field.is_required()],
             "properties": {f"bw-{name.replace('_', '-')}": {"type": "string"} for name in fields}
             | {"bw-reason": {"type": "string", "enum": sorted(BadReason)}},
         },
