@@ -53,6 +53,10 @@ def to_utc(value: datetime) -> datetime:
     return value.astimezone(UTC)
 
 
+TRACEPARENT = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+"""W3C Trace Context, section 3.2.2."""
+
+
 def format_time(value: datetime) -> str:
     """RFC 3339 in UTC, to the microsecond where it has one."""
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -202,7 +206,7 @@ class Event(Model):
     recordedtime: Instant
     schemaversion: Literal[1] = 1
     exercise: bool = False
-    traceparent: Annotated[str, Field(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")] | None = None
+    traceparent: Annotated[str, Field(pattern=f"^{TRACEPARENT}$")] | None = None
     tracestate: Attribute | None = None
     datacontenttype: Literal["application/json"] | None = None
     dataschema: Attribute | None = None

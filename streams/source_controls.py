@@ -52,9 +52,14 @@ class SourceControls:
         await self._consumer.stop()
 
     async def check(self, source: str) -> None:
-        """Raises BadMessageError when the source is switched off; waits until that is known at the start."""
+        """Raises BadMessageError when the source is switched off, or one that it is part of (`tags/x` of `tags/x/7`);
+        waits until that is known at the start."""
         await self._read.wait()
-        off = self._off.get(source)
+        if not self._off:
+            return
+        steps = source.split("/")
+        names = ("/".join(steps[:count]) for count in range(len(steps), 0, -1))
+        off = next((self._off[name] for name in names if name in self._off), None)
         if off is not None:
             raise BadMessageError(
                 BadReason.SOURCE_OFF,

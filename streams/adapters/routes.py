@@ -4,7 +4,7 @@ Raw messages lie in a topic of their own, so that what an adapter got wrong can 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -72,7 +72,9 @@ def _inwards(settings: Settings, name: str, translate: Translate, cameras: Camer
         headers = dict(message.headers)
         source = headers[SUPPLIER].decode("utf-8", "replace") if headers.get(SUPPLIER) else fixed
         received_at = datetime.fromtimestamp(message.timestamp / 1000, tz=UTC)
-        return translated(message.value, translate, Supplier(source, received_at, cameras), settings)
+        made = translated(message.value, translate, Supplier(source, received_at, cameras), settings)
+        trace = [(name, value) for name, value in message.headers if name == "traceparent"]
+        return replace(made, sent=[(topic, event._replace(headers=trace)) for topic, event in made.sent])
 
     return make
 

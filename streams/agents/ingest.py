@@ -1,12 +1,13 @@
 """Ingest: every inbound message becomes a subject event, a held event, or a dead letter."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
-from schemas.base import Event
+from schemas.base import TRACEPARENT, Event
 from schemas.cloud_events import structured
 from schemas.inbound import BadMessageError, BadReason, decode_current
 from schemas.internal import Arrival, encode_held, encode_subject_event
@@ -32,8 +33,9 @@ RETROSPECTIVE = "bw-retrospective"
 
 
 def trace_of(headers: Any) -> str | None:
-    """The `traceparent` header of a message, if it has a readable one."""
-    return _header(headers, "traceparent")
+    """The `traceparent` header of a message; one of another form is none (W3C Trace Context, section 4.3)."""
+    stated = _header(headers, "traceparent")
+    return stated if stated is not None and re.fullmatch(TRACEPARENT, stated) else None
 
 
 def _header(headers: Any, name: str) -> str | None:

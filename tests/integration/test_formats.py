@@ -107,8 +107,13 @@ def task_of(pipeline: Pipeline, subject: str) -> Any:
 
 
 def test_a_position_that_traccar_forwards_becomes_a_task(pipeline: Pipeline) -> None:
-    pipeline.publish("raw-traccar", traccar("TAG-1", ago(30)), key=b"3")
+    trace = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    pipeline.publish("raw-traccar", traccar("TAG-1", ago(30)), key=b"3", headers=[("traceparent", trace)])
     task = task_of(pipeline, "S1")
+    assert task.traceparent == trace.decode(), "one trace from the supplier to the task"
+    sent = next(r for r in pipeline.outputs.records["arrest-tasks"] if r.key == task.task_id.encode())
+    assert dict(sent.headers)["traceparent"] == trace
+    assert dict(sent.headers)["ce_type"] == b"breachwatch.ArrestTask"
     assert task.last_seen.event_id.startswith("tags/traccar#")
     assert [breach.term_kind for breach in task.breaches] == ["exclusion_zone"]
 

@@ -15,7 +15,9 @@ from streams.settings import Settings
 def pipeline(module_pipeline_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     directory = tmp_path_factory.mktemp("sources")
     policy = changed_policy(directory, "heartbeat_grace_s = 30", "heartbeat_grace_s = 1")
-    with running(quick(module_pipeline_settings, policy_file=policy), directory / "logs") as started:
+    with running(
+        quick(module_pipeline_settings, policy_file=policy, dead_letters_per_minute=3), directory / "logs"
+    ) as started:
         started.worker()
         started.ready()
         yield started
@@ -56,40 +58,42 @@ def test_a_sender_sees_what_became_of_its_events(pipeline: Pipeline, run: Run) -
 
 
 def test_a_source_that_is_switched_off_stops_nobody_else_and_loses_nothing(pipeline: Pipeline, run: Run) -> None:
-    pipeline.publish("orders", order("SB"), order("SC"))
+    """Also where there are so many of its messages that most are only counted."""
+    subjects = [f"SB{number}" for number in range(8)]
+    pipeline.publish("orders", *map(order, subjects), order("SC"))
     pipeline.drained()
     assert run("sources", "off", "reports/b", "--reason", "its clock is a year off")[0] == 0
     pipeline.until(
         lambda: [e for e in pipeline.outputs.audits() if e.decision == "source_switched_off"], "the audit entry"
     )
 
-    def refused() -> list[Any]:
-        return [letter for letter in pipeline.outputs.dead_letters() if letter.headers.reason == "source_off"]
+    def refused() -> int:
+        letters = [letter.headers for letter in pipeline.outputs.dead_letters()]
+        return sum(letter.count for letter in letters if letter.reason == "source_off")
 
-    # It is known to a worker a moment after the command has ended.
-    def refused_at_last() -> Any:
-        pipeline.publish("breach-reports", of_source("reports/b", report("O-SNOBODY")))
+    def refused_at_last() -> int:
+        pipeline.publish("breach-reports", of_source("reports/b/7", report("O-SNOBODY")))
         pipeline.drained()
         return refused()
 
-    pipeline.until(refused_at_last, "the source is off")
-    before = len(refused())
-    pipeline.publish("breach-reports", of_source("reports/b", report("O-SB")), of_source("reports/c", report("O-SC")))
+    # A worker knows it a moment after the command has ended.
+    before = pipeline.until(refused_at_last, "the source is off")
+    pipeline.publish("breach-reports", *(of_source("reports/b/7", report(f"O-{subject}")) for subject in subjects))
+    pipeline.publish("breach-reports", of_source("reports/c", report("O-SC")))
     pipeline.until(lambda: pipeline.outputs.tasks_of("SC"), "others go on")
     pipeline.drained()
-    assert len(refused()) == before + 1
-    assert pipeline.outputs.tasks_of("SB") == []
+    assert refused() == before + len(subjects)
+    assert pipeline.outputs.tasks_of("SB0") == []
     assert run("sources", "on", "reports/b", "--reason", "mended")[0] == 0
-    place = next(
-        line.split()[0]
-        for line in run("dead-letters", "list", "--source", "reports/b")[1].splitlines()
-        if ":" in line
-    )
+    listed = run("dead-letters", "list", "--source", "reports/b/7", "--json")[1]
+    letters = [orjson.loads(line) for line in listed.splitlines()]
+    assert max(letter["count"] for letter in letters) > 1, "some are only counted"
 
-    def replayed() -> Any:
-        run("dead-letters", "replay", place)
+    def replayed() -> bool:
+        for letter in letters:
+            run("dead-letters", "replay", letter["place"])
         pipeline.drained()
-        return pipeline.outputs.tasks_of("SB")
+        return all(pipeline.outputs.tasks_of(subject) for subject in subjects)
 
     pipeline.until(replayed, "what came meanwhile is taken once the source is on")
 
