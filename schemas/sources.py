@@ -3,6 +3,17 @@
 from schemas.base import Identity, Instant, Model
 
 
+class NewestDeadLetter(Model):
+    """The newest event of a source that could not be used: where it lay, and what was wrong with it."""
+
+    at: Instant
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+
+
 class SourceStatus(Model):
     """What one process did with the events of one source since it started; keyed by process and source, the newest
     counts."""
@@ -21,3 +32,4 @@ class SourceStatus(Model):
     """Of dead letters."""
     newest_event_at: Instant | None
     """The latest time that an event of it states."""
+    newest_dead_letter: NewestDeadLetter | None = None

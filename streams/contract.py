@@ -22,7 +22,7 @@ from schemas.examples import STORY, inbound
 from schemas.inbound import EVENT_TYPES, TOPIC_EVENTS, BadReason, type_name
 from schemas.internal import DeadLetterHeaders, Held, SourceControl, SubjectEvent
 from schemas.orders import IdentifierRecord
-from schemas.sources import SourceStatus
+from schemas.sources import NewestDeadLetter, SourceStatus
 from streams.compatibility import Who, breaks
 from streams.core.policy import load_policy
 from streams.core.rehearsal import Rehearsal
@@ -234,6 +234,14 @@ def outbound() -> dict[str, dict[str, Any]]:
         outcomes={"resolved": 14_400, "dead_letter": 2},
         reasons={"invalid_field": 2},
         newest_event_at=datetime.fromisoformat("2026-11-25T11:59:58Z"),
+        newest_dead_letter=NewestDeadLetter(
+            at=datetime.fromisoformat("2026-11-25T11:40:07Z"),
+            topic="sightings",
+            partition=3,
+            offset=881_205,
+            reason="invalid_field",
+            detail="not a valid tag_fix: data.device_id: Field required",
+        ),
     )
     made = {
         "source-status": status,

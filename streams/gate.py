@@ -409,7 +409,7 @@ class Gate(ConsumerRebalanceListener):
         metrics.READS.labels("dead_letter").inc()
         metrics.DEAD_LETTERS.labels(TOPIC, error.reason).inc()
         source = source_of(structured(message.value, message.headers))
-        self._statuses.count(source, "dead_letter", reason=error.reason)
+        self._statuses.dead_letter(source, origin, error)
         return await self._send_out(self._letters.take(origin, message.value, message.headers, source, error))
 
     async def _send_status(self, topic: str, status: Outbound) -> None:

@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 import orjson
 
 from schemas.base import is_identity
-from schemas.sources import SourceStatus
+from schemas.inbound import BadMessageError
+from schemas.sources import NewestDeadLetter, SourceStatus
+from streams.dead_letters import Origin
 from streams.outbound import Outbound, outbound
 
 UNKNOWN = "unknown"
@@ -38,6 +40,7 @@ class _Counts:
     outcomes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     newest: datetime | None = None
+    newest_fault: tuple[Origin, BadMessageError] | None = None
     changed: bool = True
 
 
@@ -51,19 +54,26 @@ class SourceStatuses:
         self._counts: dict[str, _Counts] = {}
         self.task: asyncio.Task[None] | None = None
 
-    def count(
-        self, source: str, outcome: str, events: int = 1, *, reason: str | None = None, at: datetime | None = None
-    ) -> None:
+    def count(self, source: str, outcome: str, events: int = 1, *, at: datetime | None = None) -> None:
         """So many events of the source ended so; `at` is the event's own time."""
+        counts = self._of(source)
+        counts.outcomes[outcome] += events
+        if at is not None and (counts.newest is None or at > counts.newest):
+            counts.newest = at
+
+    def dead_letter(self, source: str, origin: Origin, error: BadMessageError) -> None:
+        """An event of the source could not be used."""
+        counts = self._of(source)
+        counts.outcomes["dead_letter"] += 1
+        counts.reasons[error.reason] += 1
+        counts.newest_fault = (origin, error)
+
+    def _of(self, source: str) -> _Counts:
         if source not in self._counts and len(self._counts) >= _MOST:
             source = UNKNOWN
         counts = self._counts.setdefault(source, _Counts())
-        counts.outcomes[outcome] += events
-        if reason is not None:
-            counts.reasons[reason] += events
-        if at is not None and (counts.newest is None or at > counts.newest):
-            counts.newest = at
         counts.changed = True
+        return counts
 
     async def start(self) -> None:
         self.task = asyncio.create_task(self._run(), name="source-status")
@@ -92,4 +102,16 @@ class SourceStatuses:
             outcomes=dict(counts.outcomes),
             reasons=dict(counts.reasons),
             newest_event_at=counts.newest,
+            newest_dead_letter=None if counts.newest_fault is None else _named(*counts.newest_fault),
         )
+
+
+def _named(origin: Origin, error: BadMessageError) -> NewestDeadLetter:
+    return NewestDeadLetter(
+        at=origin.appended_at,
+        topic=origin.topic,
+        partition=origin.partition,
+        offset=origin.offset,
+        reason=error.reason,
+        detail=error.detail,
+    )

@@ -63,7 +63,7 @@ class Adapter:
         found: list[ToTopic] = []
         for error in made.faults:
             metrics.DEAD_LETTERS.labels(topic, error.reason).inc()
-            self.statuses.count(made.source, "dead_letter", reason=error.reason)
+            self.statuses.dead_letter(made.source, origin, error)
             found += self._letters.take(origin, message.value, message.headers, made.source, error)
         if not made.sent and not made.faults:
             metrics.ADAPTED.labels(self.name, "none_of_ours").inc()

@@ -57,7 +57,7 @@ def ingest_agent(
 
     async def dead_letter(origin: Origin, message: Any, source: str, error: BadMessageError) -> None:
         metrics.DEAD_LETTERS.labels(name, error.reason).inc()
-        statuses.count(source, "dead_letter", reason=error.reason)
+        statuses.dead_letter(source, origin, error)
         for topic, made in app.letters.take(origin, message.value, message.headers or (), source, error):
             if topic == "dead-letters":
                 log.warning("dead_letter", reason=error.reason, message=str(origin), detail=error.detail)

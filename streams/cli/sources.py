@@ -56,14 +56,24 @@ def status(
         reasons = sum((Counter(one.reasons) for one in statuses), Counter[str]())
         times = [one.newest_event_at for one in statuses if one.newest_event_at is not None]
         last = f"{max(times):%Y-%m-%d %H:%M:%S}Z" if times else None
+        faults = [one.newest_dead_letter for one in statuses if one.newest_dead_letter is not None]
+        fault = max(faults, key=lambda one: one.at, default=None)
         if json:
-            body = {"source": name, "outcomes": outcomes, "reasons": reasons, "newest_event_at": last}
+            body: dict[str, object] = {
+                "source": name,
+                "outcomes": outcomes,
+                "reasons": reasons,
+                "newest_event_at": last,
+            }
+            body["newest_dead_letter"] = None if fault is None else fault.model_dump(mode="json")
             typer.echo(orjson.dumps(body).decode())
             continue
         typer.echo(f"{name}: " + ", ".join(f"{count:,} {what}" for what, count in outcomes.most_common()))
         typer.echo(f"    newest event {last or 'none'}")
         for reason, count in reasons.most_common():
-            typer.echo(f"    {count:,} dead letters: {reason}; see `breachwatch dead-letters list --reason {reason}`")
+            typer.echo(f"    {count:,} dead letters: {reason}")
+        if fault is not None:
+            typer.echo(f"    the newest, {fault.topic}/{fault.partition}/{fault.offset}: {fault.detail}")
     if source is not None and not found:
         typer.echo(f"nothing has come from {source} since the workers started")
 

@@ -52,6 +52,7 @@ def test_a_sender_sees_what_became_of_its_events(pipeline: Pipeline, run: Run) -
         lambda: f"{wanted}, not {status_of(pipeline, run, 'tags/a')}",
     )
     assert found["reasons"] == {"invalid_field": 1}
+    assert found["newest_dead_letter"]["detail"] == "not a valid tag_fix: data.device_id: Field required"
     code, out, _ = run("sources", "status")
     assert (code, "tags/a: " in out, "test/order: 1 resolved" in out) == (0, True, True)
     assert "invalid_field" in run("dead-letters", "list", "--source", "tags/a")[1]
