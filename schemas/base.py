@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import shapely
 from geojson_pydantic import MultiPolygon as GeoJsonMultiPolygon
 from geojson_pydantic import Polygon as GeoJsonPolygon
+from geojson_pydantic.types import BBox
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -23,6 +24,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
+    field_validator,
 )
 
 SCHEMA_VERSION = 1
@@ -127,16 +129,37 @@ class Position(Model):
         return not (self.latitude == 0 and self.longitude == 0)
 
 
+def _ordered(bbox: BBox | None) -> BBox | None:
+    """Stands in for geojson_pydantic's own check, which puts the corners of a zone into its errors and warnings."""
+    if bbox is None:
+        return None
+    lowest, highest = bbox[: len(bbox) // 2], bbox[len(bbox) // 2 :]
+    # Across the antimeridian the western longitude is the larger (RFC 7946 section 5.2).
+    if any(low > high for low, high in zip(lowest[1:], highest[1:], strict=True)):
+        raise ValueError("the first corner of the bounding box lies above the second")
+    return bbox
+
+
 class Polygon(GeoJsonPolygon):
     """A GeoJSON polygon whose coordinates are JSON numbers."""
 
     model_config = Model.model_config
+
+    @field_validator("bbox")
+    @classmethod
+    def validate_bbox(cls, bbox: BBox | None) -> BBox | None:
+        return _ordered(bbox)
 
 
 class MultiPolygon(GeoJsonMultiPolygon):
     """A GeoJSON multipolygon whose coordinates are JSON numbers."""
 
     model_config = Model.model_config
+
+    @field_validator("bbox")
+    @classmethod
+    def validate_bbox(cls, bbox: BBox | None) -> BBox | None:
+        return _ordered(bbox)
 
 
 class Circle(Model):

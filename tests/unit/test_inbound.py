@@ -26,6 +26,11 @@ def area(ring: list[list[float]]) -> dict[str, Any]:
     return order_body(terms=[zone(area={"type": "Polygon", "coordinates": [ring]})])
 
 
+def boxed(*bbox: float) -> dict[str, Any]:
+    """An order on a zone with this bounding box."""
+    return order_body(terms=[zone(area={**square(), "bbox": bbox})])
+
+
 def refused(topic: str, value: bytes | None, max_bytes: int | None = None) -> BadMessageError:
     with pytest.raises(BadMessageError) as caught:
         decode(topic, value, max_bytes)
@@ -129,6 +134,8 @@ RING = square()["coordinates"][0]
         (area([[-181, 51], [-180, 51], [-180, 52], [-181, 51]]), "outside -180 to 180"),
         (area([[0, 89], [1, 89], [1, 91], [0, 89]]), "outside -90 to 90"),
         (area([RING[0]] * 4), "inside and outside are not defined"),
+        (boxed(-1.5, 53.9, -1.4, 53.8), "the bounding box lies above"),
+        (boxed(-1.5, 53.7, 90.0, -1.4, 53.8, 10.0), "the bounding box lies above"),
         (order_body(terms=[zone(area={**circle(), "radius_m": 0})]), "radius_m"),
         (order_body(terms=[zone(area={"type": "Point", "coordinates": [0, 0]})]), "area"),
         (order_body(terms=[]), "data.terms"),
@@ -146,6 +153,14 @@ def test_an_order_that_has_no_single_reading(body: dict[str, Any], says: str) ->
     error = refused("orders", orjson.dumps(body))
     assert error.reason is BadReason.INVALID_FIELD
     assert says in error.detail
+
+
+def test_a_bounding_box_is_shown_nowhere(recwarn: pytest.WarningsRecorder) -> None:
+    """It is where a victim lives."""
+    upside_down, over_the_antimeridian = boxed(-1.5, 53.97531, -1.4, 53.8), boxed(179.97531, 53.7, -179.9, 53.8)
+    assert "97531" not in str(refused("orders", orjson.dumps(upside_down)))
+    decode("orders", orjson.dumps(over_the_antimeridian))
+    assert not recwarn.list
 
 
 def test_a_report_must_say_who_is_meant() -> None:
