@@ -107,11 +107,14 @@ def _describe(error: ValidationError, model: type[Event]) -> str:
     it says which alternative was tried. Names of unknown fields are the sender's words, so they are not shown.
     """
     parts = []
-    details = error.errors(include_input=False, include_url=False, include_context=False)
+    details = error.errors(include_input=False, include_url=False)
     for item in details[:5]:
         location = [str(step) for step in item["loc"]]
         if item["type"] == "extra_forbidden":
             location[-1] = "<a field that the schema does not have>"
+        if item["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            # pydantic gives the place of the whole alternative; the rest of its context is what was sent.
+            location.append(item["ctx"]["discriminator"].strip("'"))
         parts.append(f"{'.'.join(location) or 'message'}: {_message(item)}")
     if len(details) > 5:
         parts.append(f"and {len(details) - 5} more")
@@ -121,6 +124,8 @@ def _describe(error: ValidationError, model: type[Event]) -> str:
 def _message(item: Any) -> str:
     if item["type"] in ("literal_error", "enum", "union_tag_invalid"):
         return "not one of the values that the schema allows"
+    if item["type"] == "union_tag_not_found":
+        return "Field required"
     return str(item["msg"]).removeprefix("Value error, ")
 
 

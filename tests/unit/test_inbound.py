@@ -175,6 +175,20 @@ def test_what_is_too_large_is_not_parsed() -> None:
     assert "1000000" in error.detail
 
 
+@pytest.mark.parametrize(
+    ("term", "says"),
+    [
+        ({"term_id": "T1"}, "data.terms.0.kind: Field required"),
+        ({"term_id": "T1", "kind": SECRET}, "data.terms.0.kind: not one of the values that the schema allows"),
+        ({"term_id": "T1", "kind": 17}, "data.terms.0.kind: not one of the values that the schema allows"),
+        (zone(area={"radius_m": 5}), "data.terms.0.exclusion_zone.area.type: Field required"),
+    ],
+)
+def test_the_field_that_tells_alternatives_apart_is_named(term: dict[str, Any], says: str) -> None:
+    error = refused("orders", orjson.dumps(order_body(terms=[term])))
+    assert error.detail == f"not a valid order: {says}"
+
+
 def test_no_values_in_what_is_said_of_many_faults() -> None:
     person = {"person_id": f"{SECRET} x", "name": [SECRET], "address": {SECRET: SECRET}, "relation": SECRET}
     terms = [{"kind": SECRET, "term_id": SECRET}, {**zone(), "area": {"type": SECRET}}, zone(text=SECRET * 2000)]
