@@ -41,7 +41,8 @@ class _Comparison:
     def narrower(self, given: Schema, taken: Schema, at: str) -> Iterator[str]:
         given, taken = _resolved(given, self._given), _resolved(taken, self._taken)
         pair = (id(given), id(taken))
-        if pair in self._under_way or given == taken:
+        # Two that are equal may still refer to definitions that are not: only what is under way is passed over.
+        if pair in self._under_way:
             return
         self._under_way.add(pair)
         try:

@@ -68,6 +68,18 @@ def test_what_breaks_whom(fields: dict[str, Any], senders: list[str], readers: l
         assert all(any(text.startswith(one) for one in expected) for text in found), found
 
 
+def test_a_change_further_down_is_found() -> None:
+    def nested(name: Any) -> dict[str, Any]:
+        inner = create_model("Inner", __base__=Closed, name=(name, ...))
+        outer = create_model("Outer", __base__=Closed, inner=(inner, ...))
+        return message(outer=(outer, ...), maybe=(outer | None, None)).model_json_schema()
+
+    old, new = nested(str), nested(int)
+    assert old["$defs"]["Outer"] == new["$defs"]["Outer"], "only what it refers to differs"
+    found = breaks(old, new, "senders")
+    assert found == ["outer.inner.name: string is not taken", "maybe.inner.name: string is not taken"]
+
+
 @pytest.mark.parametrize("name", contract.json_schemas())
 def test_a_contract_breaks_nobody_by_staying_as_it_is(name: str) -> None:
     own = contract.json_schemas()[name]
