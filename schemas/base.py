@@ -5,14 +5,14 @@ The envelope uses the attribute names of CloudEvents 1.0 (`id`, `source`, `type`
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import shapely
 from geojson_pydantic import MultiPolygon as GeoJsonMultiPolygon
 from geojson_pydantic import Polygon as GeoJsonPolygon
-from geojson_pydantic.types import BBox
+from geojson_pydantic.types import BBox, MultiPolygonCoords, PolygonCoords
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -29,9 +29,13 @@ from pydantic import (
 
 SCHEMA_VERSION = 1
 
-# RFC 3339 section 5.6 `date-time`: full date, "T", time with seconds, and an offset; nothing looser.
-RFC3339 = r"^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
-_RFC3339 = re.compile(RFC3339)
+# RFC 3339 section 5.6 `date-time`: full date, "T", time with seconds, and an offset; nothing looser, no leap second.
+_AFTER_THE_YEAR = r"-\d{2}-\d{2}[Tt]\d{2}:\d{2}:[0-5]\d(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
+_RFC3339 = re.compile(r"^\d{4}" + _AFTER_THE_YEAR)
+# Far from the ends of what datetime can hold, 1 and 9999, where adding a day or an offset raises OverflowError in
+# a worker: an order "until 9999-12-31" would stop each worker that reads it.
+_YEARS = range(1900, 9001)
+_OF_THESE_YEARS = r"^(19\d{2}|[2-8]\d{3}|9000)" + _AFTER_THE_YEAR
 
 
 def _rfc3339(value: Any) -> Any:
@@ -41,11 +45,6 @@ def _rfc3339(value: Any) -> Any:
     if not isinstance(value, str) or not _RFC3339.match(value):
         raise ValueError("a time must be RFC 3339 text with seconds and an offset, like 2026-11-25T08:30:00Z")
     return value
-
-
-# Far from the ends of what datetime can hold, 1 and 9999, where adding a day or an offset raises OverflowError in
-# a worker: an order "until 9999-12-31" would stop each worker that reads it.
-_YEARS = range(1900, 9001)
 
 
 def to_utc(value: datetime) -> datetime:
@@ -69,7 +68,7 @@ Instant = Annotated[
     BeforeValidator(_rfc3339),
     AfterValidator(to_utc),
     PlainSerializer(format_time, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": RFC3339}),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _OF_THESE_YEARS}),
     Field(strict=False),
 ]
 """A point in time: RFC 3339 with an offset on the wire, UTC in memory."""
@@ -101,26 +100,45 @@ class Model(BaseModel):
     )
 
 
-def one_of_these(*groups: set[str]) -> Callable[[dict[str, Any]], None]:
-    """For a model's JSON Schema: the fields of one of these groups at least must be there, and say something."""
+class Case(NamedTuple):
+    """A way to fill a model's fields: some say something, and some are as a JSON Schema tells."""
+
+    stated: Set[str] = frozenset()
+    where: Mapping[str, dict[str, Any]] = {}
+
+
+def one_of_these(*cases: Case) -> Callable[[dict[str, Any]], None]:
+    """For a model's JSON Schema: one of these cases at least is so."""
 
     def add(schema: dict[str, Any]) -> None:
+        fields = schema["properties"]
         schema["anyOf"] = [
             {
-                "required": sorted(group),
-                "properties": {name: {"not": {"enum": [None, []]}} for name in sorted(group)},
+                "required": sorted(case.stated),
+                "properties": {name: _stated(fields[name]) for name in sorted(case.stated)} | dict(case.where),
             }
-            for group in groups
+            for case in cases
         ]
 
     return add
 
 
+def _stated(field: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field that is not null, and not empty."""
+    if field.get("type") == "array":
+        return {"minItems": 1}
+    return next(each for each in field["anyOf"] if each != {"type": "null"})
+
+
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+
+
 class Position(Model):
     """A WGS84 position in degrees, with the radius in metres that holds the true position (95 %)."""
 
-    latitude: Annotated[float, Field(ge=-90, le=90)]
-    longitude: Annotated[float, Field(ge=-180, le=180)]
+    latitude: Latitude
+    longitude: Longitude
     accuracy_m: Annotated[float, Field(gt=0, le=100_000)] | None = None
 
     @property
@@ -140,10 +158,21 @@ def _ordered(bbox: BBox | None) -> BBox | None:
     return bbox
 
 
+# Of a polygon's coordinates, which `_sound_area` checks.
+_POLYGON = TypeAdapter(
+    list[Annotated[list[tuple[Longitude, Latitude] | tuple[Longitude, Latitude, float]], Field(min_length=4)]]
+).json_schema()
+
+
 class Polygon(GeoJsonPolygon):
-    """A GeoJSON polygon whose coordinates are JSON numbers."""
+    """A GeoJSON polygon whose coordinates are JSON numbers.
+
+    Its rings are closed, and cross neither themselves nor each other; the first is the outer one, the others are
+    holes in it. It does not cross the antimeridian.
+    """
 
     model_config = Model.model_config
+    coordinates: Annotated[PolygonCoords, WithJsonSchema(_POLYGON)]
 
     @field_validator("bbox")
     @classmethod
@@ -152,9 +181,10 @@ class Polygon(GeoJsonPolygon):
 
 
 class MultiPolygon(GeoJsonMultiPolygon):
-    """A GeoJSON multipolygon whose coordinates are JSON numbers."""
+    """A GeoJSON multipolygon whose coordinates are JSON numbers: polygons, of which none overlaps another."""
 
     model_config = Model.model_config
+    coordinates: Annotated[MultiPolygonCoords, WithJsonSchema({"type": "array", "items": _POLYGON})]
 
     @field_validator("bbox")
     @classmethod
@@ -165,19 +195,19 @@ class MultiPolygon(GeoJsonMultiPolygon):
 class Circle(Model):
     """A circle on the ground: a centre and a radius in metres."""
 
-    type: Literal["Circle"] = "Circle"
+    type: Literal["Circle"]
     centre: Position
     radius_m: Annotated[float, Field(gt=0, le=200_000)]
 
 
 class Corridor(Model):
-    """A strip along a road: its centre line (GeoJSON positions, longitude first) and its half width in metres."""
+    """A strip along a road: its centre line (GeoJSON positions, longitude first) and its half width in metres.
 
-    type: Literal["Corridor"] = "Corridor"
-    line: Annotated[
-        list[tuple[Annotated[float, Field(ge=-180, le=180)], Annotated[float, Field(ge=-90, le=90)]]],
-        Field(min_length=2, max_length=5000),
-    ]
+    The line has two different positions at least, and does not cross the antimeridian.
+    """
+
+    type: Literal["Corridor"]
+    line: Annotated[list[tuple[Longitude, Latitude]], Field(min_length=2, max_length=5000)]
     half_width_m: Annotated[float, Field(gt=0, le=5000)]
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Area, Event, Identity, Instant, Model, Narrative, Text
+from schemas.base import Area, Case, Event, Identity, Instant, Model, Narrative, Text, one_of_these
 
 
 class OrderKind(StrEnum):
@@ -256,7 +256,11 @@ class Marker(StrEnum):
 
 
 class OrderData(Model):
-    """One version of an order, in full."""
+    """One version of an order, in full.
+
+    It expires after it was made; no two of its terms have the same `term_id`; whom a term protects is among the
+    `protected_persons`.
+    """
 
     order_id: Identity
     version: Annotated[int, Field(ge=1)]
@@ -369,7 +373,17 @@ class OrderEnded(Event):
 
 
 class IdentityCorrectedData(Model):
-    """Two subjects are one (`merged`), or what is held as one subject is two (`split`)."""
+    """Two subjects are one (`merged`), or what is held as one subject is two (`split`).
+
+    `subject_id` and `other_subject_id` differ; `order_ids` are the other's after a split, and none after a merger.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=one_of_these(
+            Case(where={"how": {"const": "merged"}, "order_ids": {"maxItems": 0}}),
+            Case({"order_ids"}, {"how": {"const": "split"}}),
+        )
+    )
 
     how: Literal["merged", "split"]
     subject_id: Identity

@@ -4,14 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Event, Identity, Instant, Model, Narrative, Position, Text, one_of_these
+from schemas.base import Case, Event, Identity, Instant, Model, Narrative, Position, Text, one_of_these
 from schemas.orders import Identifier
 
 
 class BreachReportData(Model):
     """What somebody reports. At least one of `order_id`, `subject_id`, `identifiers` says who is meant."""
 
-    model_config = ConfigDict(json_schema_extra=one_of_these({"order_id"}, {"subject_id"}, {"identifiers"}))
+    model_config = ConfigDict(
+        json_schema_extra=one_of_these(Case({"order_id"}), Case({"subject_id"}), Case({"identifiers"}))
+    )
 
     nature: Literal[
         "contact", "entered_zone", "approach", "social_media", "surveillance", "not_at_residence", "other"

@@ -1,10 +1,10 @@
 """What dashboards and dispatch systems do with a task, and the answer that each of them gets."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Event, Identity, Instant, Model, Text, one_of_these
+from schemas.base import Case, Event, Identity, Instant, Model, Text, one_of_these
 from schemas.tasks import Outcome
 
 Role = Literal["controller", "supervisor", "duty_inspector", "officer", "dispatch"]
@@ -25,10 +25,22 @@ Action = Literal[
 ]
 
 
-class TaskUpdateData(Model):
-    """Names the task by `task_id` and `subject_id`, or by the `incident` number that was linked to it."""
+_NO_LINK = {"action": {"enum": [action for action in get_args(Action) if action != "link"]}}
 
-    model_config = ConfigDict(json_schema_extra=one_of_these({"task_id", "subject_id"}, {"incident"}))
+
+class TaskUpdateData(Model):
+    """Names the task by `task_id` and `subject_id`, or by the `incident` number that was linked to it.
+
+    `link` names it by all three.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=one_of_these(
+            Case({"task_id", "subject_id", "incident"}),
+            Case({"task_id", "subject_id"}, _NO_LINK),
+            Case({"incident"}, _NO_LINK),
+        )
+    )
 
     task_id: Identity | None = None
     """Of an arrest task, or of a safeguarding task."""

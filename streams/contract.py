@@ -34,6 +34,11 @@ DIRECTORY = Path(schemas.__file__).with_name("contract")
 INTERNAL: tuple[type[BaseModel], ...] = (SubjectEvent, Held, IdentifierRecord, SourceControl, DeadLetterHeaders)
 """What only this pipeline writes and reads: not published, and not to be changed unnoticed either, since it is in the
 log for weeks."""
+ABOUT = (
+    "Events for breachwatch, and what it makes of them. What a schema cannot say stands in its description. Of every "
+    "message: the day of a time is one that there is, a whole number is written without a fraction (1, not 1.0), and "
+    f"a message of more than {Settings().max_message_bytes:,} bytes is not read."
+)
 _INBOUND = {model.__name__ for model in EVENT_TYPES.values()}
 _SENT = {topic: kind.model for topic, kind in OUT.items()}
 _OUTBOUND = {model.__name__ for model in _SENT.values()}
@@ -106,7 +111,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "breachwatch",
             "version": f"{SCHEMA_VERSION}.0.0",
-            "description": __doc__.split("\n", 1)[0] if __doc__ else "",
+            "description": ABOUT,
             "license": {"name": "MIT"},
         },
         "defaultContentType": "application/json",

@@ -64,7 +64,7 @@ def make_site(rng: Random, centre: LatLon) -> Site:
     """A circle of 200 to 800 m radius, or a polygon with five to eight corners 213 to 800 m from its centre."""
     if rng.random() < 0.5:
         radius = float(round(rng.uniform(200, 800)))
-        area = Circle(centre=Position(latitude=centre[0], longitude=centre[1]), radius_m=radius)
+        area = Circle(type="Circle", centre=Position(latitude=centre[0], longitude=centre[1]), radius_m=radius)
         return Site(centre, area, radius, radius)
     size, count = rng.uniform(250, 800), rng.randint(5, 8)
     step = 360 / count

@@ -6,8 +6,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from schemas.examples import STORY
-from schemas.inbound import EVENT_TYPES, TOPIC_EVENTS, decode
+from schemas.examples import STORY, inbound
+from schemas.inbound import EVENT_TYPES, TOPIC_EVENTS, BadMessageError, decode
 from streams import contract
 from streams.kafka.topics import TOPICS
 
@@ -29,6 +29,64 @@ def test_every_inbound_example_is_taken_and_fits_its_schema(topic: str, event: d
     assert decode(topic, json.dumps(event).encode()).id == event["id"]
     schema = contract.json_schemas()[EVENT_TYPES[event["type"]].__name__]
     jsonschema.Draft202012Validator(schema).validate(event)
+
+
+RING = [[1.29, 52.63], [1.3, 52.63], [1.3, 52.64], [1.29, 52.63]]
+OFF_THE_GLOBE = [[190, 52.63], [191, 52.63], [191, 52.64], [190, 52.63]]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "fits"),
+    [
+        ("order", {"made_at": "1899-12-31T23:59:59Z"}, False),
+        ("order", {"made_at": "1900-01-01T00:00:00Z"}, True),
+        ("order", {"expires_at": "9000-12-31T23:59:59Z"}, True),
+        ("order", {"expires_at": "9001-01-01T00:00:00Z"}, False),
+        ("order", {"made_at": "2016-12-31T23:59:60Z"}, False),
+        ("order", {"area": {"centre": {"latitude": 52.6, "longitude": 1.3}, "radius_m": 5.0}}, False),
+        ("order", {"area": {"line": [[1.29, 52.63], [1.3, 52.63]], "half_width_m": 5.0}}, False),
+        ("order", {"area": {"type": "Polygon", "coordinates": [RING]}}, True),
+        ("order", {"area": {"type": "Polygon", "coordinates": [[[*at, 12.5] for at in RING]]}}, True),
+        ("order", {"area": {"type": "Polygon", "coordinates": [OFF_THE_GLOBE]}}, False),
+        ("order", {"area": {"type": "MultiPolygon", "coordinates": [[RING]]}}, True),
+        ("order", {"area": {"type": "MultiPolygon", "coordinates": [[OFF_THE_GLOBE]]}}, False),
+        ("identity_corrected", {"how": "merged", "order_ids": []}, True),
+        ("identity_corrected", {"how": "merged", "order_ids": ["O1"]}, False),
+        ("identity_corrected", {"how": "split"}, False),
+        ("identity_corrected", {"how": "split", "order_ids": ["O1"]}, True),
+        ("breach_report", {"order_id": None}, False),
+        ("breach_report", {"order_id": None, "subject_id": "S1"}, True),
+        ("breach_report", {"order_id": None, "identifiers": []}, False),
+        ("breach_report", {"order_id": None, "identifiers": [{"kind": "plate", "value": "BD15 DLO"}]}, True),
+        ("task_update", {"action": "link", "incident": None}, False),
+        ("task_update", {"action": "link", "task_id": None}, False),
+        ("task_update", {"action": "note", "incident": None}, True),
+        ("task_update", {"action": "note", "task_id": None}, True),
+        ("task_update", {"action": "note", "task_id": None, "incident": None}, False),
+    ],
+)
+def test_the_schema_says_what_is_checked(name: str, changes: dict[str, Any], fits: bool) -> None:
+    topic = next(topic for topic, event in STORY if event["type"] == name)
+    body = inbound()[name]
+    data = body["data"] | {field: value for field, value in changes.items() if field != "area"}
+    if "area" in changes:
+        data["terms"] = [data["terms"][0] | {"area": changes["area"]}]
+    message = body | {"data": data}
+    of_its_own = jsonschema.Draft202012Validator(contract.json_schemas()[EVENT_TYPES[name].__name__])
+    of_the_document = jsonschema.Draft7Validator(
+        DOCUMENT["components"]["messages"][name]["payload"] | {"components": DOCUMENT["components"]}
+    )
+    assert of_its_own.is_valid(message) == fits
+    assert of_the_document.is_valid(message) == fits
+    assert _is_taken(topic, message) == fits
+
+
+def _is_taken(topic: str, message: dict[str, Any]) -> bool:
+    try:
+        decode(topic, json.dumps(message).encode())
+    except BadMessageError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("topic", contract.OUT)
