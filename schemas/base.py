@@ -160,7 +160,10 @@ def _ordered(bbox: BBox | None) -> BBox | None:
 
 # Of a polygon's coordinates, which `_sound_area` checks.
 _POLYGON = TypeAdapter(
-    list[Annotated[list[tuple[Longitude, Latitude] | tuple[Longitude, Latitude, float]], Field(min_length=4)]]
+    Annotated[
+        list[Annotated[list[tuple[Longitude, Latitude] | tuple[Longitude, Latitude, float]], Field(min_length=4)]],
+        Field(min_length=1),
+    ]
 ).json_schema()
 
 
@@ -184,7 +187,7 @@ class MultiPolygon(GeoJsonMultiPolygon):
     """A GeoJSON multipolygon whose coordinates are JSON numbers: polygons, of which none overlaps another."""
 
     model_config = Model.model_config
-    coordinates: Annotated[MultiPolygonCoords, WithJsonSchema({"type": "array", "items": _POLYGON})]
+    coordinates: Annotated[MultiPolygonCoords, WithJsonSchema({"type": "array", "minItems": 1, "items": _POLYGON})]
 
     @field_validator("bbox")
     @classmethod
@@ -226,6 +229,8 @@ def _sound_area(area: AnyArea) -> AnyArea:
             raise ValueError("the corridor's points are all the same")
         return area
     polygons = [area.coordinates] if isinstance(area, Polygon) else area.coordinates
+    if not polygons or not all(polygons):
+        raise ValueError("the area is empty: it has no ring")
     for rings in polygons:
         for ring in rings:
             longitudes = [point[0] for point in ring]

@@ -134,6 +134,8 @@ RING = square()["coordinates"][0]
         (area([[-181, 51], [-180, 51], [-180, 52], [-181, 51]]), "outside -180 to 180"),
         (area([[0, 89], [1, 89], [1, 91], [0, 89]]), "outside -90 to 90"),
         (area([RING[0]] * 4), "inside and outside are not defined"),
+        (order_body(terms=[zone(area={"type": "Polygon", "coordinates": []})]), "the area is empty"),
+        (order_body(terms=[zone(area={"type": "MultiPolygon", "coordinates": [[RING], []]})]), "the area is empty"),
         (boxed(-1.5, 53.9, -1.4, 53.8), "the bounding box lies above"),
         (boxed(-1.5, 53.7, 90.0, -1.4, 53.8, 10.0), "the bounding box lies above"),
         (order_body(terms=[zone(area={**circle(), "radius_m": 0})]), "radius_m"),
