@@ -171,7 +171,7 @@ class Polygon(GeoJsonPolygon):
     """A GeoJSON polygon whose coordinates are JSON numbers.
 
     Its rings are closed, and cross neither themselves nor each other; the first is the outer one, the others are
-    holes in it. It does not cross the antimeridian.
+    holes in it. It does not cross the antimeridian. A `bbox` has its southern and lower corner first.
     """
 
     model_config = Model.model_config

@@ -398,7 +398,7 @@ class IdentityCorrectedData(Model):
         if self.subject_id == self.other_subject_id:
             raise ValueError("subject_id and other_subject_id are the same")
         if (self.how == "split") != bool(self.order_ids):
-            raise ValueError("a split names the orders that are the other's, a merger names none")
+            raise ValueError("a split names in order_ids the orders that are the other's, a merger names none")
         return self
 
 
