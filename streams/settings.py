@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "BREACHWATCH_"
+MAX_MESSAGE_BYTES = 1_000_000
 
 
 class Settings(BaseSettings):
@@ -134,7 +135,7 @@ class Settings(BaseSettings):
         description="dead letters of one topic and source that are kept one by one; the rest is counted",
     )
     max_message_bytes: int = Field(
-        default=1_000_000, gt=0, description="bytes of a message value that an ingest agent still parses"
+        default=MAX_MESSAGE_BYTES, gt=0, description="bytes of a message value that an ingest agent still parses"
     )
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics, /healthz and /readyz on loopback; 0: none"

@@ -1,6 +1,6 @@
-"""Sending from commands: acknowledged by all replicas, idempotent, with errors that are for people."""
+"""Sending: acknowledged by all replicas, idempotent, with errors that are for people."""
 
-import logging
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ from streams.kafka.cluster import Cluster
 from streams.kafka.topics import MAX_REQUEST_BYTES
 
 SEND_TIMEOUT_S = 60.0
-# By how much the client may be late in saying that a send has failed.
-_LATE_S = 5.0
+LATE_S = 5.0
+"""By how much the client may be late in saying that a send has failed: then it is given up without its word, since
+after brokers were gone an idempotent producer of kafka-python 3.0 can leave a send open for ever."""
 _CLOSE_S = 5.0
 
 
@@ -42,17 +43,38 @@ class Sent:
     offset: int
 
 
-def producer(cluster: Cluster) -> KafkaProducer:
-    """A producer as every sender of ours is: acknowledged by all replicas, idempotent, and done in SEND_TIMEOUT_S."""
+def producer(cluster: Cluster, timeout_s: float = SEND_TIMEOUT_S) -> KafkaProducer:
+    """A producer as every sender of ours is: acknowledged by all replicas, idempotent, and done in `timeout_s`."""
     return KafkaProducer(
         **cluster.options(),
         acks="all",
         enable_idempotence=True,
         max_request_size=MAX_REQUEST_BYTES,
-        delivery_timeout_ms=int(SEND_TIMEOUT_S * 1000),
-        request_timeout_ms=15_000,
+        delivery_timeout_ms=int(timeout_s * 1000),
+        max_block_ms=int(timeout_s * 1000),
+        request_timeout_ms=min(15_000, int(timeout_s * 500)),
         linger_ms=5,
     )
+
+
+def opened(cluster: Cluster, timeout_s: float = SEND_TIMEOUT_S) -> KafkaProducer:
+    """A producer, as above, of a cluster that answers; `close` it. kafka-python's own log is silent from then on.
+
+    Raises KafkaUnavailableError when no broker answers.
+    """
+    with connect(cluster):
+        return producer(cluster, timeout_s)
+
+
+def why(error: KafkaError, cluster: Cluster, topic: str) -> str:
+    """What the error of a send to `topic` (its full name) means, for people."""
+    if isinstance(error, MessageSizeTooLargeError):
+        return f"it is larger than {topic} takes"
+    if isinstance(error, TopicAuthorizationFailedError):
+        return str(may_not(cluster, f"write to {topic}"))
+    if isinstance(error, KafkaTimeoutError):
+        return f"{cluster} did not acknowledge it in time, or has no topic {topic}"
+    return f"{cluster} did not acknowledge it: {type(error).__name__}"
 
 
 def close(client: KafkaProducer) -> None:
@@ -68,38 +90,30 @@ def close(client: KafkaProducer) -> None:
 
 
 def send_all(
-    cluster: Cluster, messages: Iterable[Outgoing], progress: Callable[[int], None] = lambda _: None
+    cluster: Cluster,
+    messages: Iterable[Outgoing],
+    progress: Callable[[int], None] = lambda _: None,
+    timeout_s: float = SEND_TIMEOUT_S,
 ) -> list[Sent]:
-    """Send each message and wait for every acknowledgement, in order.
+    """Send each message and wait for every acknowledgement, in order; one that takes `timeout_s` is given up.
 
     `progress` is told how many are acknowledged. Raises BreachwatchError that says how many were acknowledged
     before the first that was not.
     """
-    with connect(cluster):
-        pass
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    client = producer(cluster)
+    client = opened(cluster, timeout_s)
     outgoing, sent = list(messages), list[Sent]()
     try:
         pending = [client.send(m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in outgoing]
-        # Without a limit it may wait for ever: after brokers were gone an idempotent producer of kafka-python 3.0 can
-        # leave a send open past its delivery timeout.
-        client.flush(timeout=SEND_TIMEOUT_S + _LATE_S)
+        until = time.monotonic() + timeout_s + LATE_S
         for future in pending:
-            placed = future.get(timeout=SEND_TIMEOUT_S)
+            placed = future.get(timeout=max(0.0, until - time.monotonic()))
             sent.append(Sent(placed.partition, placed.offset))
             if len(sent) % 500 == 0 or len(sent) == len(pending):
                 progress(len(sent))
-    except MessageSizeTooLargeError:
-        raise BreachwatchError(
-            f"{len(sent)} messages were acknowledged; the next is larger than the topic takes"
-        ) from None
-    except TopicAuthorizationFailedError:
-        raise may_not(cluster, f"write to {outgoing[len(sent)].topic}") from None
     except KafkaError as error:
         raise BreachwatchError(
-            f"{len(sent)} messages were acknowledged; then {type(error).__name__}: send the rest again, ids make "
-            "repeats harmless"
+            f"{len(sent)} messages were acknowledged; the next was not: "
+            f"{why(error, cluster, outgoing[len(sent)].topic)}. Send the rest again: ids make repeats harmless"
         ) from None
     finally:
         close(client)
