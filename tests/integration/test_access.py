@@ -18,7 +18,10 @@ from cryptography.hazmat.primitives.serialization import (
 from harness import Pipeline, ago, eventually, order, plate_read, report, task_update
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from pydantic import SecretStr
+from recipes import recipes, run_java, write_recipes
 
+from schemas.orders import Order
+from schemas.reports import BreachReport
 from streams.errors import BreachwatchError
 from streams.kafka import access, admin, local
 from streams.kafka.client import connect
@@ -27,6 +30,7 @@ from streams.kafka.reading import read_all
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import full_name
 from streams.rescan import Search, rescan
+from streams.sender import NotAcknowledgedError, Sender
 from streams.settings import Settings
 
 PASSWORD = "only-on-loopback"
@@ -134,6 +138,35 @@ def test_who_may_not_publish_cannot(secured: Secured, user: str, topic: str) -> 
     with pytest.raises(BreachwatchError, match=f"may not write to {topic}"):
         send(secured.user(user), topic, order("S2"))
     assert not [message for message in read(secured.inside, topic) if b'"S2"' in message.value]
+
+
+def test_a_sender_logs_in_and_is_told_where_it_may_not_write(secured: Secured) -> None:
+    mine, theirs = report("O-S3"), order("S3")
+    with Sender(admin.cluster_of(secured.user("calls")), source=mine["source"]) as sender:
+        sender.send(BreachReport.model_validate_json(orjson.dumps(mine)))
+    lying = [orjson.loads(message.value)["id"] for message in read(secured.inside, "breach-reports")]
+    assert lying.count(mine["id"]) == 1
+    with (
+        pytest.raises(NotAcknowledgedError, match=f"not acknowledged: {theirs['id']} .calls may not write to orders"),
+        Sender(admin.cluster_of(secured.user("calls")), source=theirs["source"]) as sender,
+    ):
+        sender.send(Order.model_validate_json(orjson.dumps(theirs)))
+
+
+def test_the_guides_file_for_java_logs_in(secured: Secured, tmp_path: Path) -> None:
+    write_recipes(tmp_path)
+    settings = recipes()["client.properties"]
+    for shown, here in {
+        "kafka-1.example:9093,kafka-2.example:9093": secured.outside.bootstrap_servers or "",
+        'password="secret"': f'password="{PASSWORD}"',
+        "=ca.pem": f"={secured.outside.kafka_ca_file}",
+    }.items():
+        assert shown in settings
+        settings = settings.replace(shown, here)
+    (tmp_path / "client.properties").write_text(settings, "utf-8")
+    done = run_java(tmp_path, "BreachReports", "client.properties")
+    assert done.returncode == 0, done.stderr
+    assert [message for message in read(secured.inside, "breach-reports") if b"call-2026-0007" in message.value]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """What `breachwatch publish` checks before it sends, and the keys that it gives."""
 
+from pathlib import Path
+
 import orjson
 import pytest
 from builders import NOW, fix, order, order_ended, read, report
 
 from schemas.base import Event
+from streams.cli import main
 from streams.cli.publish import MAX_SHOWN, checked, must_take, unchecked
 from streams.core.keys import message_key
 from streams.errors import BreachwatchError
@@ -93,3 +96,19 @@ def test_only_inbound_topics_are_taken_and_one_of_ours_only_unchecked() -> None:
             must_take(topic, raw=raw)
     with pytest.raises(BreachwatchError, match="identifiers is compacted"):
         must_take("identifiers", raw=True)
+
+
+def test_check_answers_without_a_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BREACHWATCH_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    file = tmp_path / "orders.jsonl"
+    for text, code, said in (
+        (line(order()), 0, "1 events are valid; nothing was sent\n"),
+        (b"{}", 1, "breachwatch: nothing was sent; 1 of 1 lines are not valid:\nline 1: unknown_type: "),
+    ):
+        file.write_bytes(text)
+        with pytest.raises(SystemExit) as ended:
+            main(["publish", "orders", str(file), "--check"])
+        out, err = capsys.readouterr()
+        assert (ended.value.code or 0, (out or err).startswith(said)) == (code, True)

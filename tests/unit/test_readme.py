@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from recipes import GUIDE
 
 from schemas.inbound import TOPIC_EVENTS, decode, type_name
 from streams.cli import COMMANDS, build
@@ -42,12 +43,17 @@ def _resolved(words: list[str]) -> Any:
     return command
 
 
-def test_every_command_it_names_exists_with_its_options() -> None:
-    blocks = "".join(re.split(r"^```", README, flags=re.MULTILINE)[1::2])
+@pytest.mark.parametrize(
+    ("text", "at_least"),
+    [(README, {"worker", "gate", "topics", "publish", "tail", "demo"}), (GUIDE, {"publish", "sources", "door"})],
+    ids=["README", "guide for senders"],
+)
+def test_every_command_it_names_exists_with_its_options(text: str, at_least: set[str]) -> None:
+    blocks = "".join(re.split(r"^```", text, flags=re.MULTILINE)[1::2])
     lines = re.findall(r"^breachwatch (.*?)(?:\s+#.*)?$", blocks, re.MULTILINE)
-    spans = re.findall(r"`(?:breachwatch )([^`]+)`", README)
+    spans = re.findall(r"`(?:breachwatch )([^`]+)`", text)
     named = [shlex.split(line) for line in [*lines, *spans]]
-    assert {"worker", "gate", "topics", "publish", "tail", "demo"} <= {words[0] for words in named}
+    assert at_least <= {words[0] for words in named}
     for words in named:
         assert not hasattr(_resolved(words), "commands"), words
 
