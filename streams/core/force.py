@@ -7,6 +7,7 @@ became known.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from schemas.base import Position
 from schemas.orders import OrderData, Term
@@ -101,29 +102,51 @@ def in_force(state: SubjectState, records: Records, at: datetime) -> Iterator[In
             yield held
 
 
+class Lapse(StrEnum):
+    """Why an order that is known is not in force at a moment."""
+
+    WAITS = "waits for an earlier order to end"
+    NOT_BEGUN = "has not taken effect"
+    STAYED = "is stayed by the court"
+    ENDED = "was ended by the court"
+    SUPERSEDED = "ended when the main application was determined"
+    EXPIRED = "has expired"
+
+
+def lapse(state: SubjectState, ref: OrderRef, at: datetime) -> Lapse | None:
+    """Why the order is not in force at `at`; None where it is, or where no version of it is known."""
+    if not ref.versions or version_at(state, ref, at) is not None:
+        return None
+    starts = [start for version in ref.versions if (start := begins(state, version)) is not None]
+    if not starts:
+        return Lapse.WAITS
+    if at < min(starts):
+        return Lapse.NOT_BEGUN
+    if is_stayed(ref, at):
+        return Lapse.STAYED
+    if ref.ended_at is not None and at >= ref.ended_at:
+        return Lapse.ENDED
+    if ref.superseded_at is not None and at >= ref.superseded_at:
+        return Lapse.SUPERSEDED
+    return Lapse.EXPIRED
+
+
+_OF_AN_EVENT = {
+    Lapse.WAITS: "order {} waits for an earlier order to end",
+    Lapse.NOT_BEGUN: (
+        "order {} had not taken effect: intelligence, not a breach of it; the conduct may still be stalking"
+    ),
+    Lapse.STAYED: "order {} was stayed by the court",
+    Lapse.ENDED: "order {} had been ended by the court",
+    Lapse.SUPERSEDED: "interim order {} had ended when the main application was determined",
+    Lapse.EXPIRED: "order {} had expired",
+}
+
+
 def why_not(state: SubjectState, at: datetime) -> list[str]:
-    """For each order of the subject that was not in force at `at`, why not."""
-    reasons = []
-    for ref in state.orders.values():
-        if not ref.versions or version_at(state, ref, at) is not None:
-            continue
-        starts = [start for version in ref.versions if (start := begins(state, version)) is not None]
-        if not starts:
-            reasons.append(f"order {ref.order_id} waits for an earlier order to end")
-        elif at < min(starts):
-            reasons.append(
-                f"order {ref.order_id} had not taken effect: intelligence, not a breach of it; the conduct may "
-                "still be stalking"
-            )
-        elif is_stayed(ref, at):
-            reasons.append(f"order {ref.order_id} was stayed by the court")
-        elif ref.ended_at is not None and at >= ref.ended_at:
-            reasons.append(f"order {ref.order_id} had been ended by the court")
-        elif ref.superseded_at is not None and at >= ref.superseded_at:
-            reasons.append(f"interim order {ref.order_id} had ended when the main application was determined")
-        else:
-            reasons.append(f"order {ref.order_id} had expired")
-    return reasons
+    """For each order of the subject that was not in force at `at`, why an event of then is no breach of it."""
+    found = ((ref, lapse(state, ref, at)) for ref in state.orders.values())
+    return [_OF_AN_EVENT[why].format(ref.order_id) for ref, why in found if why is not None]
 
 
 @dataclass(frozen=True)

@@ -196,7 +196,8 @@ def _orders(draft: Draft, refs: list[OrderRef], other: str) -> Iterator[Event]:
             respondent = data.respondent.model_copy(update={"subject_id": bare})
             yield Order(
                 id=_id(draft, ref.order_id, str(version.version)),
-                source=SYSTEM,
+                # Whose order it is stays known. The id is ours: nothing that they sent or will send has it.
+                source=version.source or SYSTEM,
                 time=min(data.made_at, draft.now),
                 recordedtime=version.recorded_at,
                 exercise=exercise,

@@ -1,6 +1,7 @@
 """Events about orders: made, varied, served, stayed, ended, requirements met."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from schemas.base import format_time
 from schemas.orders import (
@@ -20,7 +21,7 @@ from streams.core.force import begins, effective_from
 from streams.core.identity import Named, changed, identifiers, in_index, reattribute
 from streams.core.kinds import KINDS
 from streams.core.sightings import rejudge
-from streams.core.state import End, OrderRef, Stay, VersionRef
+from streams.core.state import End, OrderRef, Stay, SubjectState, VersionRef
 from streams.core.tasks import live_task
 
 
@@ -46,22 +47,11 @@ def order(draft: Draft, event: Order) -> None:
         return
     before = identifiers(draft.state, draft.records)
     held = _held(draft, before)
-    ref.versions.append(
-        VersionRef(
-            version=data.version,
-            effective_from=effective_from(data),
-            expires_at=data.expires_at,
-            recorded_at=event.recordedtime,
-            known_at=draft.now,
-            in_court=data.present_in_court,
-            without_notice=data.without_notice,
-            waits_for=data.effective_on_end_of,
-        )
-    )
+    ref.versions.append(version_ref(event, draft.now))
     draft.records.put_order(data)
     if data.service is not None:
         _serve(ref, data.version, data.service)
-    _supersede(draft)
+    supersede(draft.state, lambda *named: draft.records.order(*named).data)
     after = identifiers(draft.state, draft.records)
     news = changed(held, _held(draft, after))
     draft.effects.identifiers += news
@@ -123,12 +113,31 @@ def doubts(data: OrderData) -> list[str]:
     return found
 
 
-def _supersede(draft: Draft) -> None:
-    """A full order ends the interim whose main application it determines (SPA 2019 s5): its first version does."""
-    for ref in draft.state.orders.values():
+def version_ref(event: Order, known_at: datetime) -> VersionRef:
+    """The row's reference to the version that the event states."""
+    data = event.data
+    return VersionRef(
+        version=data.version,
+        effective_from=effective_from(data),
+        expires_at=data.expires_at,
+        recorded_at=event.recordedtime,
+        known_at=known_at,
+        in_court=data.present_in_court,
+        without_notice=data.without_notice,
+        waits_for=data.effective_on_end_of,
+        source=event.source,
+    )
+
+
+def supersede(state: SubjectState, text: Callable[[str, int], OrderData]) -> None:
+    """A full order ends the interim whose main application it determines (SPA 2019 s5): its first version does.
+
+    `text` is what a version of an order says.
+    """
+    for ref in state.orders.values():
         for version in ref.versions:
-            later = draft.records.order(ref.order_id, version.version).data
-            interim = draft.state.orders.get(later.replaces or "")
+            later = text(ref.order_id, version.version)
+            interim = state.orders.get(later.replaces or "")
             if interim is not None:
                 determined = effective_from(later)
                 interim.superseded_at = min(interim.superseded_at or determined, determined)

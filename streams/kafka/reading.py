@@ -1,7 +1,7 @@
 """Reading topics for commands: no group, so that nothing is committed and nobody else's reading is disturbed."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,3 +76,30 @@ def read_all(
             left = {tp for tp in left if consumer.position(tp) < ends[tp]}
             if time.monotonic() > deadline:
                 raise BreachwatchError(f"reading {topic} stalled for {timeout_s:g} s")
+
+
+def newest_values(
+    messages: Iterable[Any], later: Callable[[bytes], Any] = lambda _: (0.0, 0)
+) -> tuple[dict[bytes, bytes], int]:
+    """The newest value of each key of one partition, and the offset that its next message will have.
+
+    Of rows (`later` is their stamp) the one that recovery would keep: a worker that was frozen can send an older one
+    after a newer.
+    """
+    found: dict[bytes, bytes] = {}
+    until = 0
+    for message in messages:
+        until = message.offset + 1
+        if message.value is None:
+            found.pop(message.key, None)
+        elif message.key not in found or _of(later, message.value) >= _of(later, found[message.key]):
+            found[message.key] = message.value
+    return found, until
+
+
+def _of(later: Callable[[bytes], Any], value: bytes) -> Any:
+    """-1, before everything, where it cannot be said."""
+    try:
+        return later(value)
+    except (ValueError, TypeError, AttributeError):
+        return (-1.0, -1)

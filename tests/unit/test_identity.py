@@ -121,6 +121,12 @@ def test_merged_subjects_have_one_task_with_the_breaches_of_both() -> None:
     assert world.alert("subjects_merged").task_id == gone.task_id
 
 
+def test_an_order_that_moves_is_still_that_of_its_source() -> None:
+    world = merged_world().give(corrected("merged", 120))
+    moved = world.state(OTHER).orders["O1"].versions
+    assert [version.source for version in moved] == ["test/source"]
+
+
 def test_what_comes_later_for_the_one_who_is_another_goes_to_that_one() -> None:
     world = merged_world().give(corrected("merged", 120))
     before = world.live[0].breach_count
