@@ -44,7 +44,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.inbound import BadMessageError, decode
 from streams.core.effects import cause_id
-from streams.entered import order_event
+from streams.entered import NOT_STATED, order_event
 from streams.errors import BreachwatchError
 
 _LISTS = ("protects", "zone", "zone_file", "term", "plate", "tag", "phone", "marker")
@@ -53,6 +53,8 @@ _TIMES = ("made", "expires", "served")
 _TEXTS = ("subject", "order_id", "version", "kind", "court", "name", "born", "force", "risk", "certified_copy")
 FIELDS = {*_LISTS, *_FLAGS, *_TIMES, *_TEXTS} - {"zone_file"}
 _YES = {"yes", "y", "true", "1", "x"}
+# What makes an event of a line that does not say when or what: in force until it ends, forbidding something.
+_OF_ANY_ORDER = {"made": "1970-01-01T00:00:00+00:00", "term": NOT_STATED}
 
 
 class ColumnMap(BaseModel):
@@ -77,6 +79,10 @@ class Line:
     """As an editor counts it; the header is 1."""
     value: bytes | None
     said: str
+    order_id: str | None = None
+    """The order that it is about, as far as the line tells, also where something else on it is wrong."""
+    stated: frozenset[str] = frozenset()
+    """Of the map's names those that the line says something of; of a line that is wrong, none."""
 
 
 def load_map(path: Path) -> ColumnMap:
@@ -97,8 +103,12 @@ def load_map(path: Path) -> ColumnMap:
     return found
 
 
-def lines(path: Path, columns: ColumnMap, now: datetime) -> Iterator[Line]:
-    """Each line of the file; raises BreachwatchError where the file as a whole cannot be read."""
+def lines(path: Path, columns: ColumnMap, now: datetime, *, whole: bool = True) -> Iterator[Line]:
+    """Each line of the file; raises BreachwatchError where the file as a whole cannot be read.
+
+    `whole` lines are orders that can be loaded. For one that is only compared it need not be said what the order
+    forbids, nor when it was made; what stands in the event in their place means nothing, and is not in `stated`.
+    """
     try:
         with path.open(encoding=columns.encoding, newline="") as file:
             reader = csv.DictReader(file, delimiter=columns.delimiter, strict=True)
@@ -106,7 +116,7 @@ def lines(path: Path, columns: ColumnMap, now: datetime) -> Iterator[Line]:
             if absent:
                 raise BreachwatchError(f"{path}: it has no column {absent[0]!r}; its first line names the columns")
             for row in reader:
-                yield _line(reader.line_num, row, columns, now)
+                yield _line(reader.line_num, row, columns, now, whole)
     except OSError as error:
         raise BreachwatchError(f"{path}: cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, LookupError) as error:
@@ -115,9 +125,15 @@ def lines(path: Path, columns: ColumnMap, now: datetime) -> Iterator[Line]:
         raise BreachwatchError(f"{path}: not CSV with {columns.delimiter!r} between cells: {error}") from None
 
 
-def _line(number: int, row: Mapping[str, Any], columns: ColumnMap, now: datetime) -> Line:
+def _line(number: int, row: Mapping[str, Any], columns: ColumnMap, now: datetime, whole: bool) -> Line:
+    cells = {name: _text(row.get(column)) for name, column in columns.columns.items()}
+    order_id, stated = cells["order_id"] or None, {name for name, cell in cells.items() if cell}
+    if not whole:
+        cells |= {name: cell for name, cell in _OF_ANY_ORDER.items() if not cells.get(name)}
+    said = {name: _said(name, cells.get(name, ""), columns) for name in (*FIELDS, "zone_file")}
+    if not said["until_further_order"]:
+        stated.discard("until_further_order")  # a "no" does not say when it ends
     try:
-        said = {name: _cell(name, row.get(columns.columns.get(name, "")), columns) for name in (*FIELDS, "zone_file")}
         said |= {"version": int(said["version"] or 1), "kind": said["kind"] or "spo_full"}
         body = order_event(said, now, exercise=False)
         data = body["data"]
@@ -126,14 +142,17 @@ def _line(number: int, row: Mapping[str, Any], columns: ColumnMap, now: datetime
         value = orjson.dumps(body)
         decode("orders", value)
     except (BreachwatchError, BadMessageError) as error:
-        return Line(number, None, _in_its_words(str(error), columns))
+        return Line(number, None, _in_its_words(str(error), columns, said["zone"]), order_id)
     except ValueError:
-        return Line(number, None, f"column {columns.columns['version']!r}: not a whole number")
-    return Line(number, value, f"order {data['order_id']} version {data['version']}")
+        return Line(number, None, f"column {columns.columns['version']!r}: not a whole number", order_id)
+    return Line(number, value, f"order {data['order_id']} version {data['version']}", order_id, frozenset(stated))
 
 
-def _cell(name: str, cell: object, columns: ColumnMap) -> Any:
-    text = cell.strip() if isinstance(cell, str) else ""
+def _text(cell: object) -> str:
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _said(name: str, text: str, columns: ColumnMap) -> Any:
     if name in _LISTS:
         return [part.strip() for part in text.split(columns.separator) if part.strip()]
     if name in _FLAGS:
@@ -153,8 +172,10 @@ def _iso(text: str, forms: list[str]) -> str:
     return text
 
 
-def _in_its_words(error: str, columns: ColumnMap) -> str:
-    """Options of the command line by the names of the columns."""
+def _in_its_words(error: str, columns: ColumnMap, places: list[str]) -> str:
+    """Options of the command line by the names of the columns; where a protected person lives is not repeated."""
+    for place in places:
+        error = error.replace(repr(place), "what stands there")
     for name, column in columns.columns.items():
         error = error.replace(f"--{name.replace('_', '-')}", f"column {column!r}")
     return error

@@ -37,9 +37,9 @@ def columns(tmp_path: Path) -> ColumnMap:
     return load_map(tmp_path / "map.toml")
 
 
-def read(tmp_path: Path, columns: ColumnMap, *rows: str, encoding: str = "utf-8") -> list[Line]:
+def read(tmp_path: Path, columns: ColumnMap, *rows: str, encoding: str = "utf-8", whole: bool = True) -> list[Line]:
     (tmp_path / "orders.csv").write_text(HEADER + "".join(rows), encoding)
-    return list(lines(tmp_path / "orders.csv", columns, NOW))
+    return list(lines(tmp_path / "orders.csv", columns, NOW, whole=whole))
 
 
 def test_a_line_is_an_order(tmp_path: Path, columns: ColumnMap) -> None:
@@ -63,6 +63,41 @@ def test_a_line_that_is_wrong_stops_no_other(tmp_path: Path, columns: ColumnMap)
     assert "column 'Person'" in found[2].said
     assert "risk" in found[3].said
     assert "huge" not in found[3].said
+
+
+def test_a_line_that_is_wrong_names_its_order_and_not_where_somebody_lives(
+    tmp_path: Path, columns: ColumnMap
+) -> None:
+    [line] = read(tmp_path, columns, GOOD.replace("52.7,1.3,300", "12 Elm Road"))
+    assert (line.order_id, line.stated) == ("SPO-1", frozenset())
+    assert line.said == "column 'Zones': what stands there is not LAT,LON,METRES, such as 53.8,-1.55,200"
+
+
+def test_a_line_says_of_what_it_says_something(tmp_path: Path, columns: ColumnMap) -> None:
+    whole, thin = read(tmp_path, columns, GOOD, "SPO-2,S2,,01/07/2026,,,,,,\n", whole=False)
+    assert whole.stated == columns.columns.keys()
+    assert (thin.order_id, thin.stated) == ("SPO-2", {"order_id", "subject", "made"})
+
+
+def test_a_line_to_compare_need_not_say_when_or_what(tmp_path: Path, columns: ColumnMap) -> None:
+    bare = "SPO-2,S2,,,,,,,,\n"
+    [refused] = read(tmp_path, columns, bare)
+    assert "say what the order forbids" in refused.said
+    [line] = read(tmp_path, columns, bare, whole=False)
+    event = decode("orders", line.value)
+    assert isinstance(event, Order)
+    assert event.data.made_at < NOW.replace(year=2000), "whenever the snapshot is of, it was made before"
+    assert line.stated == {"order_id", "subject"}
+
+
+def test_a_no_to_until_further_order_does_not_say_when_it_ends(tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text(
+        'source = "s"\n[columns]\norder_id = "O"\nsubject = "P"\nuntil_further_order = "U"', "utf-8"
+    )
+    (tmp_path / "orders.csv").write_text("O,P,U\nSPO-1,S1,no\nSPO-2,S2,yes\n", "utf-8")
+    no, yes = lines(tmp_path / "orders.csv", load_map(tmp_path / "map.toml"), NOW, whole=False)
+    assert "until_further_order" not in no.stated
+    assert "until_further_order" in yes.stated
 
 
 def test_the_same_export_twice_is_the_same_events(tmp_path: Path, columns: ColumnMap) -> None:
