@@ -202,7 +202,7 @@ class Alert(Model):
     forces: list[str] = []
     """Whose: the owning force, those where the events were, and a neighbour that is asked to help."""
     order_id: str | None = None
-    """Of `retro_search_proposed`: the order that was known late."""
+    """Of `retro_search_proposed` the order that was known late, of `order_missing`, `_differs` and `_extra` which."""
     since: Instant | None = None
     """Of the same: from when on its subject's vehicles may have been passed over."""
     exercise: bool = False

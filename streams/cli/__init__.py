@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("streams.cli.bench", "Measure how fast the pipeline is, beside what its parts can do."),
     "simulate": ("streams.cli.simulate", "Invent traffic whose outcome is known."),
     "tasks": ("streams.cli.tasks", "See and move tasks, and hand the shift over."),
-    "orders": ("streams.cli.orders", "Enter an order by hand, from a paper copy."),
+    "orders": ("streams.cli.orders", "Enter an order by hand, load an export, compare a snapshot."),
     "reports": ("streams.cli.reports", "Enter a breach report by hand."),
     "policy": ("streams.cli.policy", "Check a policy, and show what another would have decided."),
     "explain": ("streams.cli.explain", "Explain a task: its events, orders, rules and reasons."),

@@ -1,4 +1,4 @@
-"""`breachwatch orders add`: an order entered by hand, from a paper copy, with what is missing marked as such."""
+"""`breachwatch orders`: entered by hand from a paper copy, loaded from an export, compared with a snapshot."""
 
 import sys
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ Many = list[str] | None
 
 @app.callback()
 def _orders() -> None:
-    """Orders, by hand."""
+    """Orders: enter one by hand, load an export, compare a snapshot with what is known."""
 
 
 @app.command()
@@ -131,4 +131,69 @@ def import_(
         typer.echo(f"line {line.number}: {line.said}: {done if line.value is not None else 'NOT SENT'}")
     typer.echo(f"{len(good)} of {len(found)} {done}")
     if len(good) < len(found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def reconcile(
+    file: Annotated[
+        Path, typer.Argument(help="The snapshot: CSV with --columns, else JSON lines of `order` events.")
+    ],
+    columns: Annotated[
+        Path | None, typer.Option(help="The map of its columns, TOML, as `orders import` has it.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="It has only orders of this source, or of one below it; without, all orders.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="The moment that it is of: 2026-11-25 03:10, London time; without, now.")
+    ] = None,
+    ignore: Annotated[Many, typer.Option(help="A field not to compare, such as court; may be repeated.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="An alert for each order, however many differ.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds for workers to take in what lies in `orders`.")] = 60.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what differs; send nothing.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Compare a snapshot of the orders that there are with those in force here; exit code 1 if anything differs.
+
+    An order that is missing here, in force here alone, or not the same raises an alert; run it as often as you like,
+    on one day the same alerts have the same ids. That it ran is on the audit trail, also where nothing differs.
+    """
+    import orjson
+
+    from streams import reconcile as reconciling
+    from streams.cli import load_settings
+    from streams.cli.user import user
+    from streams.core.reconcile import COMPARED
+    from streams.core.reconcile import reconcile as compare
+    from streams.entered import moment
+    from streams.errors import BreachwatchError
+    from streams.kafka.admin import cluster_of
+    from streams.kafka.sending import send_all
+
+    if unknown := set(ignore or ()) - COMPARED:
+        raise BreachwatchError(f"--ignore {min(unknown)}: not a field; those are {', '.join(sorted(COMPARED))}")
+    settings, now = load_settings(), datetime.now(UTC)
+    at = now if as_of is None else moment(as_of, "--as-of")
+    snapshot = reconciling.read_snapshot(file, columns, now)
+    reconciling.taken_in(settings, wait)
+    found = compare(
+        snapshot.stated,
+        reconciling.known(settings, at),
+        at,
+        source=source,
+        unread=snapshot.unread_ids,
+        ignored=frozenset(ignore or ()),
+    )
+    told = reconciling.alerts(found, snapshot, at, now, every=every)
+    if not dry_run:
+        entries = reconciling.audits(found, snapshot, told, at, now, source, user())
+        send_all(cluster_of(settings), reconciling.messages(settings, told, entries))
+    if json:
+        typer.echo(orjson.dumps(reconciling.as_object(found, snapshot, told, at)).decode())
+    else:
+        for line in reconciling.report(found, snapshot):
+            typer.echo(line)
+        typer.echo(f"{len(told)} alerts {'would be ' if dry_run else ''}sent")
+    if found.differences or snapshot.unread:
         raise typer.Exit(1)

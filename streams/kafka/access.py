@@ -79,7 +79,12 @@ ROLES: dict[str, Role] = {
         checks=True,
     ),
     "door": Role("takes events by HTTP", writes=(*_IN, *_RAW), checks=True),
-    "reconciler": Role("compares the orders that are known with a snapshot", ("orders",), ("alerts", "audit")),
+    "reconciler": Role(
+        "compares a snapshot of the orders that there are with those that workers know",
+        ("orders", "subject-events", "breachwatch-subjects-changelog", "breachwatch-records-changelog"),
+        ("alerts", "audit"),
+        watches_group=_WORKERS,
+    ),
     "source-officer": Role(
         "sees what became of each source's events, and switches a source off and on",
         ("source-status", "source-controls"),

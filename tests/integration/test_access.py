@@ -29,6 +29,7 @@ from streams.kafka.cluster import Cluster
 from streams.kafka.reading import read_all
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import full_name
+from streams.reconcile import known, taken_in
 from streams.rescan import Search, rescan
 from streams.sender import NotAcknowledgedError, Sender
 from streams.settings import Settings
@@ -41,6 +42,7 @@ USERS = {
     "w1": "worker",
     "g1": "gate",
     "searcher": "searcher",
+    "records": "reconciler",
     "nobody": None,
 }
 
@@ -126,13 +128,23 @@ def test_the_pipeline_runs_with_its_roles_alone(secured: Secured, tmp_path: Path
         searcher = secured.user("searcher").model_copy(update={"rescan_gate_lag_s": 0.1, "gate_lookback_s": 0.1})
         found = asyncio.run(rescan(searcher, Search(("O-S1",), ago(600), "ref", "why"), print))
         assert found.matches == 1
+        records = secured.user("records")
+        taken_in(records, 30)
+        assert [each.order_id for each in known(records, ago())] == ["O-S1"]
     finally:
         pipeline.close()
 
 
 @pytest.mark.parametrize(
     ("user", "topic"),
-    [("nobody", "orders"), ("calls", "orders"), ("board", "orders"), ("courts", "arrest-tasks"), ("w1", "orders")],
+    [
+        ("nobody", "orders"),
+        ("calls", "orders"),
+        ("board", "orders"),
+        ("courts", "arrest-tasks"),
+        ("w1", "orders"),
+        ("records", "orders"),
+    ],
 )
 def test_who_may_not_publish_cannot(secured: Secured, user: str, topic: str) -> None:
     with pytest.raises(BreachwatchError, match=f"may not write to {topic}"):

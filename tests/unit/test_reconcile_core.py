@@ -232,6 +232,7 @@ def test_a_version_to_come_is_as_right_as_the_one_in_force() -> None:
         assert told(compared(snapshot, subject)) == []
     other = order(version=2, effective_from=after(DAY), risk="standard")
     assert told(compared([order(), other], subject)) == [("O1", "DIFFERS", ("risk",))]
+    assert told(compared([order(court="York"), to_come], subject)) == [("O1", "DIFFERS", ("court",))]
 
 
 def test_a_version_to_come_that_is_not_known_differs() -> None:
