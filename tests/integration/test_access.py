@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from harness import Pipeline, ago, eventually, order, plate_read, report, task_update
+from harness import Pipeline, ago, eventually, order, plate_read, report, runner, task_update
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from pydantic import SecretStr
 from recipes import recipes, run_java, write_recipes
@@ -29,7 +29,6 @@ from streams.kafka.cluster import Cluster
 from streams.kafka.reading import read_all
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import full_name
-from streams.reconcile import known, taken_in
 from streams.rescan import Search, rescan
 from streams.sender import NotAcknowledgedError, Sender
 from streams.settings import Settings
@@ -108,7 +107,12 @@ def read(settings: Settings, topic: str) -> list[Any]:
     return list(read_all(admin.cluster_of(settings), full_name(settings, topic), timeout_s=15))
 
 
-def test_the_pipeline_runs_with_its_roles_alone(secured: Secured, tmp_path: Path) -> None:
+def test_the_pipeline_runs_with_its_roles_alone(
+    secured: Secured,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
     pipeline = Pipeline(secured.inside, tmp_path)
     try:
         pipeline.worker(settings=secured.user("w1"))
@@ -128,9 +132,12 @@ def test_the_pipeline_runs_with_its_roles_alone(secured: Secured, tmp_path: Path
         searcher = secured.user("searcher").model_copy(update={"rescan_gate_lag_s": 0.1, "gate_lookback_s": 0.1})
         found = asyncio.run(rescan(searcher, Search(("O-S1",), ago(600), "ref", "why"), print))
         assert found.matches == 1
-        records = secured.user("records")
-        taken_in(records, 30)
-        assert [each.order_id for each in known(records, ago())] == ["O-S1"]
+        (tmp_path / "snapshot").write_bytes(b"")
+        reconcile = runner(secured.user("records"), monkeypatch, capsysbinary)
+        code, out, err = reconcile("orders", "reconcile", str(tmp_path / "snapshot"))
+        assert (code, err) == (1, "")
+        assert "order O-S1: in force here alone" in out
+        assert out.endswith("1 alerts sent\n")
     finally:
         pipeline.close()
 
