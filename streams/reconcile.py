@@ -7,7 +7,6 @@ as unusable is one that nobody acts on.
 
 import hashlib
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,9 +42,12 @@ from streams.kafka.lag import ends, uncommitted
 from streams.kafka.reading import newest_values, read_all
 from streams.kafka.sending import Outgoing
 from streams.kafka.topics import full_name, topic_specs
+from streams.outbound import outbound
 from streams.settings import Settings
 from streams.tables import stamp
 
+SNAPSHOT = "order_snapshot"
+"""On the record, in the place of an event's type."""
 _LOOK_EVERY_S = 0.2
 
 
@@ -61,6 +63,11 @@ class Snapshot:
     """Lines that are no order that can be compared, with what is wrong with each."""
     sha256: str
     """Of the file, hex."""
+
+    @property
+    def name(self) -> str:
+        """On the record, in the place of an event's id."""
+        return f"snapshot#{self.sha256}"
 
     @property
     def lines(self) -> int:
@@ -238,53 +245,42 @@ def _alert(kind: str, severity: str, text: str, now: datetime, cause: tuple[str,
     return Alert.model_validate({"alert_id": cause_id("alert", kind, *cause), **stated})
 
 
-def audits(
-    found: Reconciled, snapshot: Snapshot, told: list[Alert], at: datetime, now: datetime, source: str | None, by: str
-) -> list[AuditEntry]:
-    """One for each alert, repeated under the same id with it, and one more for each run: that it was made."""
-    entries = [
-        _entry(snapshot, cause_id("audit", alert.alert_id), now, alert.kind, [alert.text], alert.subject_id or "-")
+def audits(snapshot: Snapshot, told: list[Alert]) -> list[AuditEntry]:
+    """One for each alert, repeated under the same id with it."""
+    return [
+        AuditEntry(
+            audit_id=cause_id("audit", alert.alert_id),
+            at=alert.at,
+            subject_id=alert.subject_id or "-",
+            event_id=snapshot.name,
+            event_type=SNAPSHOT,
+            decision=alert.kind,
+            reasons=[alert.text],
+            order_versions=[],
+            policy_version="-",
+            topic="-",
+            partition=0,
+            offset=0,
+        )
         for alert in told
     ]
-    reasons = [
-        f"by {by}: {snapshot.lines} lines, {len(snapshot.unread)} not read, SHA-256 {snapshot.sha256}",
-        f"as of {at:%Y-%m-%d %H:%M:%S}Z, orders of {source or 'every source'} expected",
-        summary(found),
-    ]
-    return [*entries, _entry(snapshot, str(uuid.uuid4()), now, "reconciled", reasons, "-")]
-
-
-def _entry(
-    snapshot: Snapshot, audit_id: str, now: datetime, decision: str, reasons: list[str], subject_id: str
-) -> AuditEntry:
-    return AuditEntry(
-        audit_id=audit_id,
-        at=now,
-        subject_id=subject_id,
-        event_id=f"snapshot#{snapshot.sha256}",
-        event_type="order_snapshot",
-        decision=decision,
-        reasons=reasons,
-        order_versions=[],
-        policy_version="-",
-        topic="-",
-        partition=0,
-        offset=0,
-    )
 
 
 def messages(settings: Settings, told: list[Alert], entries: list[AuditEntry]) -> list[Outgoing]:
     """Alerts and audit entries as they are sent."""
-    return [
-        *(
-            Outgoing(full_name(settings, "alerts"), alert.alert_id.encode(), alert.model_dump_json().encode())
-            for alert in told
-        ),
-        *(
-            Outgoing(full_name(settings, "audit"), entry.subject_id.encode(), entry.model_dump_json().encode())
-            for entry in entries
-        ),
+    sent = [
+        *(("alerts", outbound("alerts", each)) for each in told),
+        *(("audit", outbound("audit", each)) for each in entries),
     ]
+    return [Outgoing(full_name(settings, topic), key, value, tuple(headers)) for topic, (key, value, headers) in sent]
+
+
+def ran(found: Reconciled, snapshot: Snapshot, at: datetime, source: str | None) -> str:
+    """What was compared and what came of it, for the record."""
+    return (
+        f"a snapshot of {snapshot.lines} lines, {len(snapshot.unread)} not read, SHA-256 {snapshot.sha256}, as of "
+        f"{at:%Y-%m-%d %H:%M:%S}Z, with the orders of {source or 'every source'}: {summary(found)}"
+    )
 
 
 def summary(found: Reconciled) -> str:

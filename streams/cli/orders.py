@@ -163,7 +163,7 @@ def reconcile(
 
     from streams import reconcile as reconciling
     from streams.cli import load_settings
-    from streams.cli.user import user
+    from streams.cli.user import on_record
     from streams.core.reconcile import COMPARED
     from streams.core.reconcile import reconcile as compare
     from streams.entered import moment
@@ -187,8 +187,10 @@ def reconcile(
     )
     told = reconciling.alerts(found, snapshot, at, now, every=every)
     if not dry_run:
-        entries = reconciling.audits(found, snapshot, told, at, now, source, user())
-        send_all(cluster_of(settings), reconciling.messages(settings, told, entries))
+        why = reconciling.ran(found, snapshot, at, source)
+        record = on_record(settings, "reconciled", why, snapshot.name, reconciling.SNAPSHOT, ("-", 0, 0))
+        entries = reconciling.audits(snapshot, told)
+        send_all(cluster_of(settings), [*reconciling.messages(settings, told, entries), record])
     if json:
         typer.echo(orjson.dumps(reconciling.as_object(found, snapshot, told, at)).decode())
     else:

@@ -11,7 +11,7 @@ from schemas.base import Event
 from streams.core.reconcile import Reconciled, known_orders, reconcile
 from streams.errors import BreachwatchError
 from streams.kafka.topics import full_name
-from streams.reconcile import Snapshot, alerts, as_object, audits, messages, read_snapshot, report, summary
+from streams.reconcile import Snapshot, alerts, as_object, audits, messages, ran, read_snapshot, report, summary
 from streams.settings import Settings
 
 MAP = """
@@ -181,8 +181,9 @@ def test_another_difference_of_one_order_is_another_alert(tmp_path: Path) -> Non
 def test_nobodys_details_are_told(tmp_path: Path) -> None:
     snapshot, found = differing(tmp_path)
     sent = alerts(found, snapshot, NOW, NOW, every=False)
-    entries = audits(found, snapshot, sent, NOW, NOW, None, "op-7")
+    entries = audits(snapshot, sent)
     texts = [
+        ran(found, snapshot, NOW, None),
         *report(found, snapshot),
         str(as_object(found, snapshot, sent, NOW)),
         *(message.value.decode() for message in messages(Settings(), sent, entries) if message.value),
@@ -208,33 +209,27 @@ def test_a_doubtful_snapshot_is_one_alert_unless_all_are_asked_for(tmp_path: Pat
     ]
 
 
-def test_that_it_ran_is_on_the_record_also_where_nothing_differs(tmp_path: Path) -> None:
-    snapshot = read_snapshot(json_lines(tmp_path, order("O1")), None, NOW)
-    found = compared(snapshot, order("O1"))
-    first, again = (audits(found, snapshot, [], NOW, NOW, "courts", "op-7") for _ in range(2))
-    (entry,) = first
-    assert (entry.decision, entry.subject_id) == ("reconciled", "-")
-    assert snapshot.sha256 in entry.reasons[0]
-    assert "by op-7: 1 lines, 0 not read" in entry.reasons[0]
-    assert "orders of courts expected" in entry.reasons[1]
-    assert entry.reasons[2] == summary(found)
-    assert entry.audit_id != again[0].audit_id, "each run is one of its own"
+def test_what_is_on_the_record_of_a_run(tmp_path: Path) -> None:
+    snapshot, found = differing(tmp_path)
+    told = ran(found, snapshot, NOW, "courts")
+    assert f"3 lines, 1 not read, SHA-256 {snapshot.sha256}, as of 2026-11-25 08:00:00Z" in told
+    assert "the orders of courts" in told
+    assert told.endswith(summary(found))
+    assert "of every source" in ran(found, snapshot, NOW, None)
 
 
 def test_alerts_and_entries_go_to_their_topics(tmp_path: Path) -> None:
     snapshot, found = differing(tmp_path)
     settings = Settings()
     sent = alerts(found, snapshot, NOW, NOW, every=False)
-    entries = audits(found, snapshot, sent, NOW, NOW, None, "op-7")
-    assert [entry.decision for entry in entries] == [*(a.kind for a in sent), "reconciled"]
-    assert [entry.audit_id for entry in audits(found, snapshot, sent, NOW, NOW, None, "op-7")][:-1] == [
-        entry.audit_id for entry in entries
-    ][:-1]
+    entries = audits(snapshot, sent)
+    assert [entry.decision for entry in entries] == [alert.kind for alert in sent]
+    assert audits(snapshot, sent) == entries, "under the same ids again"
     outgoing = messages(settings, sent, entries)
-    assert [message.topic for message in outgoing] == [full_name(settings, "alerts")] * 4 + [
-        full_name(settings, "audit")
-    ] * 5
-    assert [message.key for message in outgoing[4:]] == [b"-", SUBJECT.encode(), SUBJECT.encode(), b"-", b"-"]
+    assert [message.topic for message in outgoing] == [
+        full_name(settings, name) for name in ("alerts", "audit") for _ in range(4)
+    ]
+    assert [message.key for message in outgoing[4:]] == [b"-", SUBJECT.encode(), SUBJECT.encode(), b"-"]
 
 
 def test_the_report_names_orders_fields_and_lines(tmp_path: Path) -> None:
