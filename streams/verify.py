@@ -33,7 +33,7 @@ from streams.tables import stamp
 
 Table = dict[bytes, bytes]
 
-# Who stated a version is missing in rows of before version 4 for as long as they have it.
+# Who stated a version is missing in rows of before version 3 for as long as they have it.
 _NOT_COMPARED: Any = {"outbox": True, "orders": {"__all__": {"versions": {"__all__": {"source"}}}}}
 
 

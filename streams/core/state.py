@@ -113,7 +113,7 @@ class VersionRef(Model):
     waits_for: str | None = None
     """The order at whose end this version takes effect."""
     source: str | None = None
-    """Who stated it; None in what was loaded before rows kept it (version 4)."""
+    """Who stated it; None in what was loaded before rows kept it (version 3)."""
 
 
 class End(Model):
