@@ -148,8 +148,8 @@ def _dead_letter(topic: str, value: bytes | None, number: int = 0) -> list[str]:
         decode(topic, value)
     origin = Origin(topic, 0, number, END)
     alert = dead_letters.alert(origin, refused.value)
-    headers = dead_letters.headers(origin, refused.value)
-    shown = [str(refused.value), *(text.decode() for _, text in headers), dead_letters.key(origin).decode()]
+    key, _, headers = dead_letters.letter(origin, value, (), refused.value)
+    shown = [str(refused.value), *(text.decode() for _, text in headers), key.decode()]
     return [*shown, alert.model_dump_json()] if alert else shown
 
 
