@@ -29,7 +29,7 @@ def token(key: Any = KEY, **claims: Any) -> str:
     stated = {
         "sub": "tags",
         "aud": "breachwatch",
-        "exp": datetime.now(UTC) + timedelta(minutes=5),
+        "exp": datetime.now(UTC) + timedelta(days=1),
         "scope": "publish:sightings publish:orders adapt:owntracks",
         "source": "test",
     }
