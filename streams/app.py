@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from streams.kafka.admin import cluster_of
 from streams.kafka.cluster import MECHANISM, Cluster
 from streams.kafka.topics import INGESTED, MAX_REQUEST_BYTES, TOPICS, full_name, topic_specs
 from streams.outbound import Outbound
+from streams.refusals import Refusals
 from streams.settings import Settings
 from streams.source_controls import SourceControls
 from streams.source_status import SourceStatuses
@@ -47,6 +48,9 @@ _ROCKSDB = {"write_buffer_size": 2**21, "max_write_buffer_number": 2, "block_cac
 log = structlog.get_logger()
 
 
+Sieve = Callable[[Mapping[TP, list[Any]]], Awaitable[dict[TP, list[Any]]]]
+
+
 class App(faust.App):
     """A Faust app whose commits wait for its sends (`streams.transport`)."""
 
@@ -54,6 +58,7 @@ class App(faust.App):
         self.settings = settings
         self.sends = transport.Sends()
         self.letters = Letters(settings.dead_letters_per_minute)
+        self.sieve: Sieve | None = None
         self.pulse = Pulse(settings.session_timeout_s)
         self.watchdog = Watchdog(self.pulse, settings.stall_timeout_s, self.handed_out)
         self.recovered = asyncio.Event()
@@ -245,13 +250,15 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     jurisdiction.load(policy.places.urban_population)
     statuses = SourceStatuses(worker_id, app.send_out)
     controls = SourceControls(cluster, full_name(settings, "source-controls"))
+    refusals = Refusals(settings, app.letters, controls, statuses, app.send_out)
+    app.sieve = refusals.sieve
     index = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
     rows, records = app.bytes_table("subjects", SubjectTable), app.bytes_table("records")
     subjects = Subjects(rows, records, settings.decoded_subjects)
     alarms, backlog = Alarms(BrokerClock()), Backlog(app.end_of)
     assess_agent(app, policy, subjects, alarms, backlog, statuses)
     for name in INGESTED:
-        ingest_agent(app, name, index, backlog, controls, statuses)
+        ingest_agent(app, name, index, backlog, controls, statuses, refusals)
     redrive = Redrive(app, cluster, index)
     alarm_clock = AlarmClock(app, alarms)
 

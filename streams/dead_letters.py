@@ -53,7 +53,9 @@ class Letters:
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
         self._minute = 0
+        self._of_a_topic = per_minute * _SOURCES
         self._singly: Counter[tuple[str, str]] = Counter()
+        self._full: set[str] = set()
         self._kept: dict[tuple[str, int, str], _KeptBack] = {}
         self._told: set[tuple[int, str, str]] = set()
 
@@ -63,16 +65,21 @@ class Letters:
         """What must be sent now because of this message; `its_own` are its headers."""
         if self._may_go_singly(origin, source):
             yield "dead-letters", letter(origin, value, its_own, error, source)
-            raised = alert(origin, error)
+            if (raised := alert(origin, error)) is not None:
+                yield "alerts", outbound("alerts", raised)
         else:
-            if self._singly[(origin.topic, "")] >= self._per_minute * _SOURCES:
-                source = MANY
-            name = (origin.topic, origin.partition, source)
-            kept = self._kept.setdefault(name, _KeptBack(origin, origin))
-            kept.last = origin
-            kept.reasons[error.reason] += 1
-            raised = self._flood(origin, source, error)
-        if raised is not None:
+            yield from self.keep_back(origin, origin, source, error, 1)
+
+    def keep_back(
+        self, first: Origin, last: Origin, source: str, error: BadMessageError, many: int
+    ) -> Iterator[ToTopic]:
+        """What must be sent now because of so many messages of one partition and reason, of a source that is full."""
+        if self._singly[(first.topic, "")] >= self._of_a_topic:
+            source = MANY
+        kept = self._kept.setdefault((first.topic, first.partition, source), _KeptBack(first, last))
+        kept.last = last
+        kept.reasons[error.reason] += many
+        if (raised := self._flood(last, source, error)) is not None:
             yield "alerts", outbound("alerts", raised)
 
     def kept_back(self) -> Iterator[ToTopic]:
@@ -81,16 +88,25 @@ class Letters:
         for (_, _, source), one in kept.items():
             yield "dead-letters", _summary(source, one)
 
+    def is_full(self, topic: str, source: str) -> bool:
+        """Has the source, or have all of the topic, had the letters of the minute of the newest?"""
+        return self._singly[(topic, source)] >= self._per_minute or self._singly[(topic, "")] >= self._of_a_topic
+
+    def any_full(self, topic: str) -> bool:
+        """Is any source's share of the topic used up?"""
+        return topic in self._full
+
     def _may_go_singly(self, origin: Origin, source: str) -> bool:
         minute = int(origin.appended_at.timestamp()) // 60
         if minute != self._minute:
             self._minute = minute
             self._singly.clear()
-        mine, all_of_topic = (origin.topic, source), (origin.topic, "")
-        if self._singly[mine] >= self._per_minute or self._singly[all_of_topic] >= self._per_minute * _SOURCES:
+            self._full.clear()
+        if self.is_full(origin.topic, source):
+            self._full.add(origin.topic)
             return False
-        self._singly[mine] += 1
-        self._singly[all_of_topic] += 1
+        self._singly[(origin.topic, source)] += 1
+        self._singly[(origin.topic, "")] += 1
         return True
 
     def _flood(self, origin: Origin, source: str, error: BadMessageError) -> Alert | None:

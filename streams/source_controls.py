@@ -55,6 +55,10 @@ class SourceControls:
         """Raises BadMessageError when the source is switched off, or one that it is part of (`tags/x` of `tags/x/7`);
         waits until that is known at the start."""
         await self._read.wait()
+        self.check_now(source)
+
+    def check_now(self, source: str) -> None:
+        """As `check`, by what is known now."""
         if not self._off:
             return
         steps = source.split("/")

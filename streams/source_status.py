@@ -61,12 +61,12 @@ class SourceStatuses:
         if at is not None and (counts.newest is None or at > counts.newest):
             counts.newest = at
 
-    def dead_letter(self, source: str, origin: Origin, error: BadMessageError) -> None:
-        """An event of the source could not be used."""
+    def dead_letter(self, source: str, newest: Origin, error: BadMessageError, events: int = 1) -> None:
+        """So many events of the source could not be used, for one reason."""
         counts = self._of(source)
-        counts.outcomes["dead_letter"] += 1
-        counts.reasons[error.reason] += 1
-        counts.newest_fault = (origin, error)
+        counts.outcomes["dead_letter"] += events
+        counts.reasons[error.reason] += events
+        counts.newest_fault = (newest, error)
 
     def _of(self, source: str) -> _Counts:
         if source not in self._counts and len(self._counts) >= _MOST:

@@ -20,6 +20,7 @@ from streams.core.resolve import direct_subject, resolve
 from streams.dead_letters import Origin
 from streams.identifiers import IndexReader
 from streams.outbound import outbound
+from streams.refusals import Refusals
 from streams.source_controls import SourceControls
 from streams.source_status import SourceStatuses, source_of
 
@@ -51,18 +52,11 @@ def ingest_agent(
     backlog: Backlog,
     controls: SourceControls,
     statuses: SourceStatuses,
+    refusals: Refusals,
 ) -> None:
     """Register the agent of the inbound topic `name`."""
     subject_events = app.raw_topic("subject-events")
     unresolved = app.raw_topic("unresolved")
-
-    async def dead_letter(origin: Origin, message: Any, source: str, error: BadMessageError) -> None:
-        metrics.DEAD_LETTERS.labels(name, error.reason).inc()
-        statuses.dead_letter(source, origin, error)
-        for topic, made in app.letters.take(origin, message.value, message.headers or (), source, error):
-            if topic == "dead-letters":
-                log.warning("dead_letter", reason=error.reason, message=str(origin), detail=error.detail)
-            await app.send_out(topic, made)
 
     async def forward(origin: Origin, message: Any, current: bytes, event: Event) -> str:
         if direct_subject(event) is None:
@@ -103,8 +97,7 @@ def ingest_agent(
                     event, current = decode_current(name, value, app.settings.max_message_bytes)
                     await controls.check(event.source)
                 except BadMessageError as error:
-                    await dead_letter(origin, message, source_of(value), error)
-                    outcome = "dead_letter"
+                    await refusals.refuse(origin, message.value, message.headers or (), source_of(value), error)
                     # What is only counted waits for nothing: thousands in a row would hold up all other agents.
                     await asyncio.sleep(0)
                 else:
@@ -112,7 +105,7 @@ def ingest_agent(
                         await backlog.room(AHEAD[name])
                     outcome = await forward(origin, message, current, event)
                     statuses.count(event.source, outcome, at=event.time)
-                metrics.EVENTS_IN.labels(name, outcome).inc()
+                    metrics.EVENTS_IN.labels(name, outcome).inc()
 
     ingest.__name__ = f"ingest_{name.replace('-', '_')}"
     app.agent(app.raw_topic(name), name=ingest.__name__, concurrency=1)(ingest)

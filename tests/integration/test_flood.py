@@ -10,8 +10,8 @@ from harness import Pipeline, order, report, tag_fix
 
 from streams.kafka.topics import full_name
 
-A_SECOND, AT_MOST_S = 10_000, 30
-CALM, STORM = 15, 30
+A_SECOND, AT_MOST_S = 10_000, 90
+CALM, STORM = 20, 60
 BROKEN = orjson.dumps(
     {
         "specversion": "1.0",

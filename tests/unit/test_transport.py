@@ -1,6 +1,7 @@
 """The barrier before each commit, and what is handed out around a recovery."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from intervaltree import IntervalTree
 
 from streams.transport import Consumer, Producer, Sends, UnsentError
 from streams.watchdog import Pulse
@@ -268,5 +270,22 @@ def test_a_seek_after_a_fetch_without_flow_does_not_wait_for_itself(monkeypatch:
         await consumer._wait_next_records(1.0)
         await consumer.perform_seek()
         assert sought
+
+    run(body)
+
+
+def test_a_gap_does_not_take_the_message_behind_it_for_acknowledged() -> None:
+    tp = TP("sightings", 0)
+
+    async def body() -> None:
+        consumer = Consumer.__new__(Consumer)
+        consumer._committed_offset = {tp: 10}
+        consumer._gap = defaultdict(IntervalTree)
+        consumer._acked = {tp: [10, 15, 19]}
+        consumer._acked_index = {tp: {10, 15, 19}}
+        await consumer._add_gap(tp, 11, 15)
+        await consumer._add_gap(tp, 16, 19)
+        assert consumer._new_offset(tp) == 20
+        assert consumer._acked[tp] == []
 
     run(body)
