@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     door_max_bytes: int = Field(default=5_000_000, gt=0, description="bytes of one request")
     door_rate: str = Field(default="60000/minute", description="events of one sender at the HTTP door")
     dead_letters_per_minute: int = Field(
-        default=600,
+        default=100,
         gt=0,
         description="dead letters of one topic and source that are kept one by one; the rest is counted",
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from harness import Pipeline, order
+from harness import Pipeline, order, quick
 from mutants import Document, Field, Mutant
 
 from schemas.inbound import BadMessageError, decode
@@ -175,8 +175,10 @@ def test_what_is_faulty_does_not_fit_and_is_told(document: Document, faulty: lis
 
 @pytest.fixture(scope="module")
 def pipeline(module_pipeline: Pipeline) -> Iterator[Pipeline]:
-    module_pipeline.worker()
-    module_pipeline.gate()
+    # Each letter one by one: a thousand mutants are more than one source may have in a minute.
+    settings = quick(module_pipeline.settings, dead_letters_per_minute=10**6)
+    module_pipeline.worker(settings=settings)
+    module_pipeline.gate(settings=settings)
     yield module_pipeline
     for process in module_pipeline.processes:
         process.stop()
