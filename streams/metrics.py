@@ -1,40 +1,139 @@
-"""Every metric, in one place: prefix `breachwatch_`, base units, labels only from closed sets."""
+"""Every metric, in one place: prefix `breachwatch_`, base units, labels only from closed sets.
 
-from prometheus_client import Counter, Gauge, Histogram
+What a label may hold is known before anything is read: topics, groups, partitions, reasons, kinds, grades and states
+of ours, and our own checks. Never a subject, an order, a device, a plate or a source: those come from outside, and
+each new one would be a series for ever.
 
-EVENTS_IN = Counter(
-    "breachwatch_events_in_total", "Messages read, by inbound topic and outcome", ["topic", "outcome"]
+Each process shows all of them at `/metrics`; those that are another process's stay at nothing, or have no series.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram, Info
+
+# From an event to its task takes 20 ms where nothing waits; what waits longer than ten minutes is one thing.
+_WAITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
+
+# -- every process -----------------------------------------------------------------------------------------
+
+BUILD = Info("breachwatch_build", "What runs here: version, python, and role (worker, gate, lookout ...)")
+LOOP_DELAY = Histogram(
+    "breachwatch_event_loop_delay_seconds", "How late the event loop runs what is due", buckets=_WAITS
 )
+LOOP_GAP = Gauge("breachwatch_event_loop_gap_seconds", "Since the event loop last ran, seen from another thread")
 UNREADABLE = Counter(
     "breachwatch_unreadable_total",
     "Messages of our own topics that could not be read, and were passed over",
     ["topic"],
 )
+# `breachwatch_ready{check}` and `breachwatch_alive{check}`, 1 or 0, are asked of the checks at each scrape: see
+# `streams.health`.
+
+# -- what comes in and goes out ----------------------------------------------------------------------------
+
+EVENTS_IN = Counter(
+    "breachwatch_events_in_total", "Messages read, by inbound topic and outcome", ["topic", "outcome"]
+)
+MESSAGES_OUT = Counter(
+    "breachwatch_messages_out_total", "Messages sent and acknowledged by the brokers, by topic", ["topic"]
+)
 DEAD_LETTERS = Counter("breachwatch_dead_letters_total", "Messages dead-lettered", ["topic", "reason"])
 READS = Counter("breachwatch_gate_reads_total", "Plate reads seen by the gate, by outcome", ["outcome"])
 ADAPTED = Counter("breachwatch_adapted_total", "What adapters made of raw messages", ["adapter", "outcome"])
 DOOR = Counter("breachwatch_door_events_total", "Events at the HTTP door", ["topic", "outcome"])
-EFFECTS = Counter("breachwatch_effects_total", "Messages sent by assess, by kind", ["kind"])
-EVENT_SECONDS = Histogram(
-    "breachwatch_event_to_effect_seconds",
-    "From the broker's append of an inbound message to the send of its effects",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600),
+ALERTS = Counter("breachwatch_alerts_total", "Alerts raised for people; no exercises", ["kind", "severity"])
+SUPPRESSED = Counter(
+    "breachwatch_suppressed_alerts_total", "Low alerts held back within the hour; the audit lists them", ["kind"]
+)
+
+# -- how long it takes; no exercises -----------------------------------------------------------------------
+
+EVENT_TO_TASK = Histogram(
+    "breachwatch_event_to_task_seconds",
+    "From the broker's append of an event to the send of the task that has a new breach because of it",
+    ["topic", "grade"],
+    buckets=_WAITS,
+)
+STAGE = Histogram(
+    "breachwatch_stage_seconds",
+    "Parts of an event's way: transport (its sender recorded it, until its append), wait (in our topics and queues), "
+    "own (our own work)",
+    ["stage"],
+    buckets=(0.001, *_WAITS),
 )
 ROW_BYTES = Histogram(
     "breachwatch_row_bytes", "Size of a subject's row when written", buckets=(1e3, 2e3, 4e3, 8e3, 16e3, 32e3, 64e3)
 )
-INDEX_IDENTIFIERS = Gauge("breachwatch_index_identifiers", "Identifiers in this process's index")
-INDEX_FRESH = Gauge("breachwatch_index_fresh", "1 while the index is confirmed fresh, 0 while events wait for it")
-HELD = Gauge("breachwatch_unresolved_events", "Events held because they name nobody an order is known for")
-SUPPRESSED = Counter(
-    "breachwatch_suppressed_alerts", "Low alerts held back within the hour, by kind; the audit lists them.", ["kind"]
-)
-LOOP_DELAY = Histogram(
-    "breachwatch_event_loop_delay_seconds",
-    "How late the event loop runs what is due",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-)
-LOOP_GAP = Gauge("breachwatch_event_loop_gap_seconds", "Since the event loop last ran, seen from another thread")
+
+# -- a worker's own state ----------------------------------------------------------------------------------
+
 COMMIT_AGE = Gauge(
     "breachwatch_commit_age_seconds", "The longest that any partition's messages have been handed out uncommitted"
+)
+ASSIGNED = Gauge("breachwatch_assigned_partitions", "Stream partitions that this worker has")
+REBALANCES = Counter("breachwatch_rebalances_total", "Times that this worker's partitions were given anew")
+RECOVERY_REMAINING = Gauge(
+    "breachwatch_recovery_remaining_messages", "Changelog messages that are still to be read before the tables serve"
+)
+INDEX_IDENTIFIERS = Gauge("breachwatch_index_identifiers", "Identifiers in this process's index")
+INDEX_FRESH = Gauge("breachwatch_index_fresh", "1 while the index is confirmed fresh, 0 while events wait for it")
+INDEX_AGE = Gauge("breachwatch_index_age_seconds", "Since the index was last confirmed to be as new as its topic")
+HELD = Gauge("breachwatch_unresolved_events", "Events held because they name nobody an order is known for")
+LIVE_ORDERS = Gauge(
+    "breachwatch_live_orders", "Orders not ended, of the subjects of this worker's partitions; no exercises", ["kind"]
+)
+SOURCES_SILENT = Gauge(
+    "breachwatch_sources_silent", "Sources whose heartbeat is overdue, by this worker's partitions"
+)
+DEVICES_SILENT = Gauge("breachwatch_devices_silent", "Tags whose fix is overdue, of this worker's partitions")
+ESCALATIONS = Counter("breachwatch_escalations_total", "Times a task that nobody acted on was told to", ["to"])
+DEADLINES_MISSED = Counter(
+    "breachwatch_deadlines_missed_total", "Tasks that nobody attended by their deadline", ["grade"]
+)
+
+# -- the pipeline as the lookout sees it, from outside -----------------------------------------------------
+
+LAG_MESSAGES = Gauge(
+    "breachwatch_lag_messages", "Messages that a group has not committed", ["group", "topic", "partition"]
+)
+LAG_SECONDS = Gauge(
+    "breachwatch_lag_seconds", "Age of the oldest message not committed; 0: none", ["group", "topic", "partition"]
+)
+GROUP_MEMBERS = Gauge("breachwatch_group_members", "Processes in a consumer group that have partitions", ["group"])
+OPEN_TASKS = Gauge(
+    "breachwatch_open_tasks", "Tasks that are not over, by grade and state; no exercises", ["grade", "state"]
+)
+OLDEST_UNACKNOWLEDGED = Gauge(
+    "breachwatch_oldest_unacknowledged_task_seconds", "Since the oldest open task was opened; 0: none", ["grade"]
+)
+TASKS_OVERDUE = Gauge("breachwatch_tasks_overdue", "Tasks past their deadline that nobody has attended", ["grade"])
+DEAD_LETTERS_WAITING = Gauge(
+    "breachwatch_dead_letters_waiting", "Dead letters that nobody has replayed or dismissed", ["reason"]
+)
+OLDEST_DEAD_LETTER = Gauge(
+    "breachwatch_oldest_dead_letter_seconds", "Age of the oldest of those; 0: none", ["reason"]
+)
+CERTIFICATE_EXPIRY = Gauge(
+    "breachwatch_certificate_expiry_timestamp_seconds",
+    "When a certificate ends, seconds since 1970: of a broker as it is met, ours (client), or the authority (ca)",
+    ["whose"],
+)
+WATCHED_AT = Gauge(
+    "breachwatch_lookout_seen_timestamp_seconds",
+    "When the lookout last saw it, seconds since 1970: lag, tasks, dead_letters, certificates",
+    ["what"],
+)
+
+# -- the canary --------------------------------------------------------------------------------------------
+
+CANARY_PROBES = Counter(
+    "breachwatch_canary_probes_total", "Synthetic sightings, by outcome: seen, late (after 5 s), lost", ["outcome"]
+)
+CANARY_SECONDS = Histogram(
+    "breachwatch_canary_seconds",
+    "From the send of a synthetic sighting to its task at a reader",
+    buckets=_WAITS,
+)
+CANARY_SEEN = Gauge(
+    "breachwatch_canary_seen_timestamp_seconds",
+    "When the last synthetic sighting that came through was sent, by partition of subject-events",
+    ["partition"],
 )

@@ -1,7 +1,6 @@
 """Assess: the one agent that owns subjects' rows. It decodes, calls the core, writes the row, sends effects."""
 
 import hashlib
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,7 +54,6 @@ def assess_agent(
         ):
             for model in models:
                 await app.send_out(name, outbound(name, model))
-                metrics.EFFECTS.labels(name).inc()
 
     async def assess_one(message: Any) -> None:
         appended_at = datetime.fromtimestamp(message.timestamp, tz=UTC)
@@ -87,8 +85,6 @@ def assess_agent(
             metrics.SUPPRESSED.labels(kind).inc()
         if effects.duplicate:
             statuses.count(incoming.event.source, "duplicate")
-        if effects:
-            metrics.EVENT_SECONDS.observe(max(0.0, time.time() - incoming.routing.appended_at.timestamp()))
         if effects.commit_now:
             await app.commit({message.topic})
 
