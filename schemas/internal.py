@@ -37,6 +37,8 @@ class Routing(Arrival):
     """The protected person, where the identifier is theirs."""
     through: list[str] = []
     """Subjects whose rows passed it on, because they turned out to be this one."""
+    held: bool = False
+    """It waited in `unresolved` until somebody was known for it."""
     match: str = "direct"
     """How the subject was found: `direct` by the message, else the kind of identifier; `look-alike` plates
     need a person's check."""

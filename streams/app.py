@@ -14,7 +14,7 @@ from faust.types import TP
 from faust.types.auth import CredentialsT
 from mode import Service
 
-from streams import transport
+from streams import metrics, transport
 from streams.agents.assess import assess_agent
 from streams.agents.ingest import ingest_agent
 from streams.alarms import AlarmClock, Alarms
@@ -73,6 +73,7 @@ class App(faust.App):
         await self.watchdog.start()
         self.add_future(self._must_recover())
         self.add_future(self._watch_the_watchdog())
+        self.add_future(self._show())
 
     async def on_stop(self) -> None:
         await self.watchdog.stop()
@@ -85,6 +86,13 @@ class App(faust.App):
             await asyncio.wait_for(self.recovered.wait(), limit_s)
         except TimeoutError:
             await self.crash(RuntimeError(f"tables not recovered within {limit_s:g} s"))
+
+    async def _show(self) -> None:
+        while not self.should_stop:
+            recovery = self.tables.recovery
+            metrics.ASSIGNED.set(len(self.consumer.assignment() - recovery.active_tps - recovery.standby_tps))
+            metrics.RECOVERY_REMAINING.set(max(0, recovery.active_remaining_total()))
+            await self.sleep(1.0)
 
     async def _watch_the_watchdog(self) -> None:
         assert self.watchdog.task is not None
@@ -106,6 +114,14 @@ class App(faust.App):
     async def send_out(self, topic: str, message: Outbound) -> None:
         """Send what is for others; a commit waits for it."""
         await self._outputs[topic].send(key=message.key, value=message.value, headers=message.headers)
+
+    def count_sent(self, topic: str) -> None:
+        """A message is on its way to the topic of this full name."""
+        metrics.MESSAGES_OUT.labels(topic.removeprefix(self.settings.topic_prefix)).inc()
+
+    def on_rebalance_start(self) -> None:
+        super().on_rebalance_start()
+        metrics.REBALANCES.inc()
 
     async def before_commit(self) -> None:
         """Send what must not be lost if the next thing is a crash; raises UnsentError where that fails."""

@@ -26,6 +26,7 @@ from schemas.orders import IdentifierKind, IdentifierRecord
 from schemas.plate_reads import NOT_A_READ, QuickRead, quick_read
 from schemas.tasks import Alert
 from streams import metrics
+from streams.agents import measured
 from streams.core.effects import cause_id
 from streams.core.plates import readings, skeleton
 from streams.dead_letters import Letters, Origin, ToTopic
@@ -224,7 +225,6 @@ class Gate(ConsumerRebalanceListener):
         self._watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, self._round)
         cluster = cluster_of(settings)
         self._topic = full_name(settings, TOPIC)
-        self._sightings = full_name(settings, "sightings")
         self._reader = IndexReader(cluster, full_name(settings, "identifiers"), settings.freshness_timeout_s)
         health.alive["event loop"] = self._watchdog.alive
         health.ready |= {
@@ -369,6 +369,7 @@ class Gate(ConsumerRebalanceListener):
             return []
         # One look for the whole batch: it was all in the log before this moment.
         await self._reader.confirm_fresh()
+        taken_at = time.time()
         sends, now, passed, matched = [], time.monotonic(), 0, 0
         for partition, messages in batches.items():
             found = sift(messages, self._reader.index.looks_known)
@@ -387,6 +388,8 @@ class Gate(ConsumerRebalanceListener):
                     sends.append(await self._forward(message.value, message.headers))
         metrics.READS.labels("passed").inc(passed)
         metrics.READS.labels("forwarded").inc(matched)
+        oldest_ms = min(messages[0].timestamp for messages in batches.values())
+        measured.filtered(oldest_ms / 1000, taken_at, time.time())
         return sends
 
     async def _judge_late(self) -> list[Any]:
@@ -401,7 +404,11 @@ class Gate(ConsumerRebalanceListener):
         return sends
 
     async def _forward(self, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Any:
-        return await self._producer.send(self._sightings, value, key=None, headers=list(headers))
+        return await self._send("sightings", value, None, list(headers))
+
+    async def _send(self, topic: str, value: bytes, key: bytes | None, headers: list[tuple[str, bytes]]) -> Any:
+        metrics.MESSAGES_OUT.labels(topic).inc()
+        return await self._producer.send(full_name(self._settings, topic), value, key=key, headers=headers)
 
     async def _dead_letter(self, message: Any, error: BadMessageError) -> list[Any]:
         appended_at = datetime.fromtimestamp(message.timestamp / 1000, tz=UTC)
@@ -416,10 +423,7 @@ class Gate(ConsumerRebalanceListener):
         await self._send_out([(topic, status)])
 
     async def _send_out(self, messages: Iterable[ToTopic]) -> list[Any]:
-        return [
-            await self._producer.send(full_name(self._settings, topic), value, key=key, headers=headers)
-            for topic, (key, value, headers) in messages
-        ]
+        return [await self._send(topic, value, key, headers) for topic, (key, value, headers) in messages]
 
 
 def fault_of(message: Any, max_bytes: int) -> BadMessageError | None:

@@ -5,6 +5,8 @@ All on one port, from a thread of its own: a process whose event loop stands sti
 
 import threading
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from platform import python_version
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -12,7 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import orjson
 from prometheus_client import make_wsgi_app
 
-from streams import metrics  # noqa: F401 - what /metrics shows is registered there
+from streams import metrics
 from streams.errors import BreachwatchError
 
 Check = Callable[[], str | None]
@@ -20,11 +22,22 @@ Check = Callable[[], str | None]
 
 
 class Health:
-    """Named checks: of being alive, and of being ready."""
+    """Named checks of one process: of being alive, and of being ready; `role` is what the process is."""
 
-    def __init__(self) -> None:
+    def __init__(self, role: str) -> None:
         self.alive: dict[str, Check] = {}
         self.ready: dict[str, Check] = {}
+        metrics.BUILD.info({"version": version("breachwatch"), "python": python_version(), "role": role})
+
+    def show(self) -> None:
+        """The checks as they are now, as metrics."""
+        for gauge, wrong, checks in (
+            (metrics.ALIVE, self.asked("/healthz"), self.alive),
+            (metrics.READY, self.asked("/readyz"), self.alive | self.ready),
+        ):
+            gauge.clear()
+            for name in {*checks, *(wrong or {})}:
+                gauge.labels(name).set(name not in (wrong or {}))
 
     def asked(self, path: str) -> dict[str, str] | None:
         """What is wrong, by check; None for a path that is not one of health."""
@@ -50,6 +63,7 @@ def serve(port: int, health: Health) -> None:
     def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         wrong = health.asked(environ["PATH_INFO"])
         if wrong is None:
+            health.show()
             found: Iterable[bytes] = exposition(environ, start_response)
             return found
         start_response(

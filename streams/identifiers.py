@@ -67,7 +67,8 @@ class IndexReader:
         self._consumer.assign(self._partitions)
         await self._consumer.seek_to_beginning()
         self._applied = await self._consumer.beginning_offsets(self._partitions)
-        self.task = asyncio.create_task(self._read(), name="identifier-index")
+        self.task = asyncio.create_task(self._run(), name="identifier-index")
+        metrics.INDEX_AGE.set_function(lambda: time.time() - self._fresh_at)
         self._started.set()
         await self.confirm_fresh()
         log.info("identifier_index_ready", identifiers=len(self.index))
@@ -85,6 +86,15 @@ class IndexReader:
     def stale(self) -> str | None:
         """Why nothing can be judged by it now; None if it can."""
         return self._stale
+
+    async def _run(self) -> None:
+        await asyncio.gather(self._read(), self._keep_confirmed())
+
+    async def _keep_confirmed(self) -> None:
+        """Also while nothing needs it: that it has stopped is to be seen before the first event waits for it."""
+        while True:
+            await self.confirm_fresh()
+            await asyncio.sleep(self._timeout_s / 2)
 
     async def _read(self) -> None:
         assert self._consumer is not None

@@ -1,9 +1,18 @@
 """Logs of our processes: one JSON object a line on stderr, with no personal data in any field."""
 
+import hashlib
 import logging
 import sys
 
 import structlog
+
+
+def correlation(traceparent: str | None, event_id: str) -> str:
+    """What stands in every log line about one event, from its arrival to its task: the trace id that its sender gave
+    it (W3C Trace Context), else our own hash of its id, since an id from outside may say anything."""
+    if traceparent is not None:
+        return traceparent.split("-")[1]
+    return hashlib.sha256(event_id.encode()).hexdigest()[:32]
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

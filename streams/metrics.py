@@ -24,22 +24,20 @@ UNREADABLE = Counter(
     "Messages of our own topics that could not be read, and were passed over",
     ["topic"],
 )
-# `breachwatch_ready{check}` and `breachwatch_alive{check}`, 1 or 0, are asked of the checks at each scrape: see
-# `streams.health`.
+READY = Gauge("breachwatch_ready", "1 when a check of /readyz says that it is well, as of this scrape", ["check"])
+ALIVE = Gauge("breachwatch_alive", "1 when a check of /healthz says that it is well, as of this scrape", ["check"])
 
 # -- what comes in and goes out ----------------------------------------------------------------------------
 
 EVENTS_IN = Counter(
     "breachwatch_events_in_total", "Messages read, by inbound topic and outcome", ["topic", "outcome"]
 )
-MESSAGES_OUT = Counter(
-    "breachwatch_messages_out_total", "Messages sent and acknowledged by the brokers, by topic", ["topic"]
-)
+MESSAGES_OUT = Counter("breachwatch_messages_out_total", "Messages handed to the brokers, by topic", ["topic"])
 DEAD_LETTERS = Counter("breachwatch_dead_letters_total", "Messages dead-lettered", ["topic", "reason"])
 READS = Counter("breachwatch_gate_reads_total", "Plate reads seen by the gate, by outcome", ["outcome"])
 ADAPTED = Counter("breachwatch_adapted_total", "What adapters made of raw messages", ["adapter", "outcome"])
 DOOR = Counter("breachwatch_door_events_total", "Events at the HTTP door", ["topic", "outcome"])
-ALERTS = Counter("breachwatch_alerts_total", "Alerts raised for people; no exercises", ["kind", "severity"])
+ALERTS = Counter("breachwatch_alerts_total", "Alerts sent to people, repeats too; no exercises", ["kind", "severity"])
 SUPPRESSED = Counter(
     "breachwatch_suppressed_alerts_total", "Low alerts held back within the hour; the audit lists them", ["kind"]
 )
@@ -54,9 +52,9 @@ EVENT_TO_TASK = Histogram(
 )
 STAGE = Histogram(
     "breachwatch_stage_seconds",
-    "Parts of an event's way: transport (its sender recorded it, until its append), wait (in our topics and queues), "
-    "own (our own work)",
-    ["stage"],
+    "Parts of an event's way: transport (its sender recorded it, until its append), wait (appended, until it is "
+    "taken) and own (our own work), at ingest and at assess",
+    ["stage", "step"],
     buckets=(0.001, *_WAITS),
 )
 ROW_BYTES = Histogram(

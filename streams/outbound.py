@@ -15,6 +15,7 @@ from schemas.safeguarding import SafeguardingTask
 from schemas.sources import SourceStatus
 from schemas.tasks import Alert, ArrestTask, AuditEntry
 from schemas.updates import TaskAnswer
+from streams import metrics
 
 SOURCE = "breachwatch"
 """The CloudEvents `source` of all of them."""
@@ -62,6 +63,8 @@ class Outbound(NamedTuple):
 
 def outbound(topic: str, model: BaseModel) -> Outbound:
     """The message of `topic` that says this; with the trace context of what brought it about, where that had one."""
+    if isinstance(model, Alert) and not model.exercise:
+        metrics.ALERTS.labels(model.kind, model.severity).inc()
     kind = OUT[topic]
     name = kind.model.__name__
     attributes = {

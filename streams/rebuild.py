@@ -40,7 +40,7 @@ class _Logged:
 @contextmanager
 def _tables(settings: Settings, worker: str) -> Iterator[App]:
     """The worker's tables, opened; raises BreachwatchError while the worker itself has them open."""
-    app = create_app(settings, worker, Health())
+    app = create_app(settings, worker, Health("rebuild"))
     stores = [table.data for table in app.tables.data.values()]
     try:
         for store in stores:

@@ -73,10 +73,11 @@ class Producer(driver.Producer):
         self.sends.track(fut)
         super().send_soon(fut)
 
-    async def send(self, *args: Any, **kwargs: Any) -> Awaitable[Any]:
+    async def send(self, topic: str, *args: Any, **kwargs: Any) -> Awaitable[Any]:
         self.pulse.check()
-        sent: asyncio.Future[Any] = await super().send(*args, **kwargs)
+        sent: asyncio.Future[Any] = await super().send(topic, *args, **kwargs)
         self.sends.track(sent)
+        self.app.count_sent(topic)
         return sent
 
 

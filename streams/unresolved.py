@@ -164,7 +164,8 @@ class Redrive:
             if not targets:
                 continue
             for target in targets:
-                driven = SubjectEvent(subject_id=target.subject_id, routing=target.routing(held), event=held.event)
+                routing = target.routing(held).model_copy(update={"held": True})
+                driven = SubjectEvent(subject_id=target.subject_id, routing=routing, event=held.event)
                 sent = await self._subject_events.send(
                     key=target.subject_id.encode(), value=driven.model_dump_json().encode()
                 )

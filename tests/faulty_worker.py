@@ -46,7 +46,7 @@ def break_sends(how: str, to: str, interrupt: Callable[[], Awaitable[None]]) -> 
 if __name__ == "__main__":
     name, how, topic = sys.argv[1:]
     configure_logging()
-    settings, health = Settings(), Health()
+    settings, health = Settings(), Health("worker")
     serve(settings.metrics_port, health)
     app = create_app(settings, name, health)
     break_sends(how, topic, lambda: app.crash(RuntimeError("something else is broken")))

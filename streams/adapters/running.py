@@ -70,10 +70,12 @@ class Adapter:
         return found
 
     async def _send(self, messages: Iterable[tuple[str, Outbound]]) -> list[Any]:
-        return [
-            await self._producer.send(full_name(self._settings, topic), value, key=key, headers=headers)
-            for topic, (key, value, headers) in messages
-        ]
+        sends = []
+        for topic, (key, value, headers) in messages:
+            metrics.MESSAGES_OUT.labels(topic).inc()
+            full = full_name(self._settings, topic)
+            sends.append(await self._producer.send(full, value, key=key, headers=headers))
+        return sends
 
     async def _send_one(self, topic: str, message: Outbound) -> None:
         await self._send([(topic, message)])

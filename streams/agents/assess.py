@@ -1,15 +1,19 @@
 """Assess: the one agent that owns subjects' rows. It decodes, calls the core, writes the row, sends effects."""
 
 import hashlib
+import time
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from schemas.inbound import BadMessageError, BadReason
 from schemas.internal import SubjectEvent
 from schemas.orders import IdentifierRecord
+from schemas.tasks import TaskChange
 from streams import dead_letters, metrics
+from streams.agents import measured
 from streams.alarms import Alarms
 from streams.backlog import Backlog
 from streams.core.assess import decide
@@ -17,9 +21,12 @@ from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.rows import dump
 from streams.dead_letters import Origin
+from streams.logs import correlation
 from streams.outbound import outbound
 from streams.source_status import SourceStatuses
 from streams.subjects import Subjects
+
+log = structlog.get_logger()
 
 
 def identifier_key(record: IdentifierRecord) -> bytes:
@@ -31,6 +38,24 @@ def identifier_key(record: IdentifierRecord) -> bytes:
         .hexdigest()
         .encode()
     )
+
+
+def _log_tasks(effects: Effects, incoming: SubjectEvent, origin: Origin) -> None:
+    """One line for a task that is new or has changed, none for what does nothing."""
+    routing = incoming.routing
+    for task in effects.tasks:
+        if task.change is not TaskChange.DETAILS:
+            log.info(
+                "task",
+                task=task.task_id,
+                change=task.change,
+                grade=task.grade,
+                state=task.state,
+                exercise=task.exercise,
+                because_of=f"{routing.topic}/{routing.partition}/{routing.offset}",
+                message=str(origin),
+                correlation=correlation(routing.traceparent, incoming.event.event_id),
+            )
 
 
 def assess_agent(
@@ -57,6 +82,7 @@ def assess_agent(
 
     async def assess_one(message: Any) -> None:
         appended_at = datetime.fromtimestamp(message.timestamp, tz=UTC)
+        taken_at = time.time()
         alarms.heard(message.timestamp)
         origin = Origin("subject-events", message.partition, message.offset, appended_at)
         try:
@@ -81,8 +107,9 @@ def assess_agent(
         due = None if state.wake_at is None else state.wake_at.timestamp()
         alarms.set(subject.encode(), due, (state.now or appended_at).timestamp())
         await send(effects)
-        for kind in effects.suppressed:
-            metrics.SUPPRESSED.labels(kind).inc()
+        measured.judged(message.timestamp, taken_at, time.time())
+        measured.decided(effects, incoming, alarms.clock.now())
+        _log_tasks(effects, incoming, origin)
         if effects.duplicate:
             statuses.count(incoming.event.source, "duplicate")
         if effects.commit_now:

@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
-
-import structlog
 
 from schemas.base import TRACEPARENT, Event
 from schemas.cloud_events import structured
@@ -14,6 +13,7 @@ from schemas.inbound import BadMessageError, BadReason, decode_current
 from schemas.internal import Arrival, encode_held, encode_subject_event
 from schemas.reports import BreachReport
 from streams import dead_letters, metrics
+from streams.agents import measured
 from streams.backlog import Backlog
 from streams.core.effects import cause_id
 from streams.core.resolve import direct_subject, resolve
@@ -23,8 +23,6 @@ from streams.outbound import outbound
 from streams.refusals import Refusals
 from streams.source_controls import SourceControls
 from streams.source_status import SourceStatuses, source_of
-
-log = structlog.get_logger()
 
 BACKFILL = "sightings-backfill"
 # What may wait in front of assess when a message of the topic is passed on; of the other topics nothing is held back.
@@ -87,7 +85,7 @@ def ingest_agent(
 
     async def ingest(stream: Any) -> None:
         async for received in stream.events():
-            message = received.message
+            message, taken_at = received.message, time.time()
             origin = Origin(
                 name, message.partition, message.offset, datetime.fromtimestamp(message.timestamp, tz=UTC)
             )
@@ -106,6 +104,8 @@ def ingest_agent(
                     outcome = await forward(origin, message, current, event)
                     statuses.count(event.source, outcome, at=event.time)
                     metrics.EVENTS_IN.labels(name, outcome).inc()
+                    if not event.exercise:
+                        measured.arrived(event.recordedtime.timestamp(), message.timestamp, taken_at, time.time())
 
     ingest.__name__ = f"ingest_{name.replace('-', '_')}"
     app.agent(app.raw_topic(name), name=ingest.__name__, concurrency=1)(ingest)

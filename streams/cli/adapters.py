@@ -44,7 +44,7 @@ def run(names: Names = None) -> None:
     admin.require(settings, "adapters")
     configure_logging()
     prepare()
-    health = Health()
+    health = Health("adapters")
     serve(settings.metrics_port, health)
     asyncio.run(running.run(settings, chosen, health))
 

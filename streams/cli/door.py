@@ -20,7 +20,7 @@ def command() -> None:
     admin.require(settings, "door")
     configure_logging()
     keys = Keys(settings.door_jwks_file, settings.door_audience, settings.door_issuer)
-    health = Health()
+    health = Health("door")
     serve(settings.metrics_port, health)
     app = create(settings, keys)
     health.ready["producer"] = app.state.door.ready

@@ -17,6 +17,6 @@ def command() -> None:
     admin.require(settings, "gate")
     configure_logging()
     prepare()
-    health = Health()
+    health = Health("gate")
     serve(settings.metrics_port, health)
     asyncio.run(run_gate(settings, health))

@@ -21,7 +21,7 @@ def command(
     admin.require(settings, "worker")
     configure_logging()
     prepare()
-    health = Health()
+    health = Health("worker")
     serve(settings.metrics_port, health)
     app = create_app(settings, name, health)
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

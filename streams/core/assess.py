@@ -163,6 +163,7 @@ def _again(draft: Draft, entry: OutboxEntry) -> Effects:
         ],
         answers=list(entry.answers),
         forwards=[SubjectEvent.read(raw) for raw in entry.forwards],
+        again=True,
     )
 
 

@@ -34,6 +34,8 @@ class Effects:
     """Kinds of the alerts that were held back, for counting."""
     duplicate: bool = False
     """The event was known; nothing but its being a duplicate was decided."""
+    again: bool = False
+    """They were sent, or were to be, before the process ended."""
     commit_now: bool = False
     """The outbox is long: commit before the next event, so that it can be emptied."""
 

@@ -199,6 +199,7 @@ class Door:
             metrics.DOOR.labels(item.topic, "unknown").inc()
             return Item(index=index, status="unknown", id=item.event_id, reason=type(error).__name__)
         metrics.DOOR.labels(item.topic, "accepted").inc()
+        metrics.MESSAGES_OUT.labels(item.topic).inc()
         return Item(
             index=index,
             status="accepted",

@@ -40,5 +40,5 @@ if __name__ == "__main__":
     transport.Sends.barrier = no_barrier  # type: ignore[method-assign]
     hold_back()
     configure_logging()
-    app = create_app(Settings(), sys.argv[1], Health())
+    app = create_app(Settings(), sys.argv[1], Health("worker"))
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

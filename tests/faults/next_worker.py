@@ -40,5 +40,5 @@ if __name__ == "__main__":
     rows.SubjectState = NextState
     versions.UPCASTS[0] = report_of_old
     configure_logging()
-    app = create_app(Settings(), name, Health())
+    app = create_app(Settings(), name, Health("worker"))
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

@@ -20,7 +20,7 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def test_it_is_alive_but_not_ready_until_it_can_work() -> None:
-    health, port = Health(), free_ports(1)[0]
+    health, port = Health("worker"), free_ports(1)[0]
     assert health.asked("/readyz") == {"start": "the process is starting"}
     why: dict[str, str | None] = {"loop": None, "tables": "tables are being recovered"}
     health.alive["loop"] = lambda: why["loop"]
@@ -33,6 +33,10 @@ def test_it_is_alive_but_not_ready_until_it_can_work() -> None:
     assert get(port, "/readyz")[0] == 200
     why["loop"] = "the event loop stands still for 70 s"
     assert get(port, "/healthz")[0] == get(port, "/readyz")[0] == 503
-    assert "breachwatch_commit_age_seconds" in get(port, "/metrics")[1]
+    shown = get(port, "/metrics")[1]
+    assert 'breachwatch_ready{check="loop"} 0.0' in shown
+    assert 'breachwatch_ready{check="tables"} 1.0' in shown
+    assert 'breachwatch_alive{check="loop"} 0.0' in shown
+    assert 'role="worker"' in shown
     with pytest.raises(BreachwatchError, match="needs one of its own"):
-        serve(port, Health())
+        serve(port, Health("worker"))

@@ -156,10 +156,12 @@ def test_both_ways_of_sending_are_tracked(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(driver.Producer, "send_soon", lambda *_: None)
         monkeypatch.setattr(driver.Producer, "send", send)
         sends = Sends()
-        producer = bare(Producer, sends=sends, pulse=Pulse(6.0))
+        counted: list[str] = []
+        producer = bare(Producer, sends=sends, pulse=Pulse(6.0), app=SimpleNamespace(count_sent=counted.append))
         producer.send_soon(soon)
         await producer.send("topic", b"key", b"value")
         assert len(sends) == 2
+        assert counted == ["topic"]
         soon.cancel()
         now.cancel()
 

@@ -1,0 +1,54 @@
+"""What is counted of an event's way and of a decision; of exercises nothing is."""
+
+from schemas.internal import SubjectEvent
+from schemas.tasks import TaskChange
+from streams import metrics
+from streams.core.effects import Effects
+
+_NEW_BREACH = {TaskChange.OPENED, TaskChange.BREACH, TaskChange.WANTED_AGAIN}
+
+
+def arrived(recorded_at: float, appended_at: float, taken_at: float, done_at: float) -> None:
+    """An inbound event has been passed on; all times in seconds since 1970."""
+    _stage("transport", "ingest", appended_at - recorded_at)
+    _stage("wait", "ingest", taken_at - appended_at)
+    _stage("own", "ingest", done_at - taken_at)
+
+
+def decided(effects: Effects, incoming: SubjectEvent, now: float) -> None:
+    """The effects have been sent; `now` by the brokers' clock, in seconds since 1970.
+
+    An event that was held, since nobody was known for it, was no task before somebody was: not our delay. What is
+    sent again after a crash has been counted.
+    """
+    for kind in effects.suppressed:
+        metrics.SUPPRESSED.labels(kind).inc()
+    if incoming.event.exercise or effects.again:
+        return
+    for task in effects.tasks:
+        if task.change in _NEW_BREACH and not incoming.routing.held:
+            waited = now - incoming.routing.appended_at.timestamp()
+            metrics.EVENT_TO_TASK.labels(incoming.routing.topic, task.grade).observe(max(0.0, waited))
+    grades = {task.task_id: task.grade for task in effects.tasks}
+    for alert in effects.alerts:
+        if alert.kind == "escalation" and alert.to is not None:
+            metrics.ESCALATIONS.labels(alert.to).inc()
+        elif alert.kind == "deadline_missed" and alert.task_id in grades:
+            metrics.DEADLINES_MISSED.labels(grades[alert.task_id]).inc()
+
+
+def judged(appended_at: float, taken_at: float, done_at: float) -> None:
+    """Assess has written a row and sent the effects; all times in seconds since 1970."""
+    _stage("wait", "assess", taken_at - appended_at)
+    _stage("own", "assess", done_at - taken_at)
+
+
+def filtered(appended_at: float, taken_at: float, done_at: float) -> None:
+    """The gate has gone through a batch, whose oldest read was appended then; all times in seconds since 1970."""
+    _stage("wait", "gate", taken_at - appended_at)
+    _stage("own", "gate", done_at - taken_at)
+
+
+def _stage(stage: str, step: str, seconds: float) -> None:
+    # Clocks of senders, brokers and ours differ: what came before it was sent took no time.
+    metrics.STAGE.labels(stage, step).observe(max(0.0, seconds))
