@@ -125,6 +125,7 @@ def version_ref(event: Order, known_at: datetime) -> VersionRef:
         in_court=data.present_in_court,
         without_notice=data.without_notice,
         waits_for=data.effective_on_end_of,
+        kind=data.kind,
         source=event.source,
     )
 

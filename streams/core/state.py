@@ -112,6 +112,8 @@ class VersionRef(Model):
     without_notice: bool = False
     waits_for: str | None = None
     """The order at whose end this version takes effect."""
+    kind: str | None = None
+    """Of order, for counting; None in what was loaded before rows kept it (version 3)."""
     source: str | None = None
     """Who stated it; None in what was loaded before rows kept it (version 3)."""
 
