@@ -281,9 +281,13 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     started = asyncio.Event()
 
     def serving() -> str | None:
+        if app.should_stop:
+            return "the worker is stopping"
         if not app.recovered.is_set() or app.rebalancing or app.tables.recovery.in_recovery:
             return "tables are being recovered"
-        return None if started.is_set() else "alarms and held events are being read"
+        if not started.is_set():
+            return "alarms and held events are being read"
+        return None if app.consumer.assignment() else "no partitions: the group has more workers than partitions"
 
     health.alive["event loop"] = app.watchdog.alive
     health.ready |= {"tables": serving, "index": index.stale, "progress": app.watchdog.committing}

@@ -267,6 +267,8 @@ class Gate(ConsumerRebalanceListener):
         log.info("gate_partitions", partitions=sorted(tp.partition for tp in assigned))
 
     def _has_partitions(self) -> str | None:
+        if self._stopping.is_set():
+            return "the gate is stopping"
         return None if self._consumer.assignment() else "the gate has no partitions yet"
 
     def _round(self) -> dict[object, Progress]:

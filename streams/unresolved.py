@@ -22,6 +22,7 @@ from streams.core.resolve import references, resolve
 from streams.identifiers import IndexReader
 from streams.kafka.cluster import Cluster
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
+from streams.logs import correlation
 
 log = structlog.get_logger()
 
@@ -173,4 +174,9 @@ class Redrive:
             # Only once the subject events are safe: a crash in between drives the event again.
             self._events.discard(key)
             await self._unresolved.send(key=key, value=None)
-            log.info("driven_on", message=f"{held.topic}/{held.partition}/{held.offset}", subjects=len(targets))
+            log.info(
+                "driven_on",
+                message=f"{held.topic}/{held.partition}/{held.offset}",
+                subjects=len(targets),
+                correlation=correlation(held.traceparent, held.event.event_id),
+            )

@@ -102,7 +102,13 @@ async def _follow(
         session_timeout_ms=int(settings.session_timeout_s * 1000),
     )
     await consumer.start()
-    health.ready[adapter.name] = lambda: None if consumer.assignment() else "it has no partitions yet"
+
+    def serving() -> str | None:
+        if stopping.is_set():
+            return "it is stopping"
+        return None if consumer.assignment() else "it has no partitions yet"
+
+    health.ready[adapter.name] = serving
     await adapter.statuses.start()
     log.info("adapter_ready", adapter=adapter.name)
     try:
