@@ -9,7 +9,7 @@ from typing import Any
 
 import faust
 import structlog
-from faust.exceptions import ConsistencyError
+from faust.exceptions import ConsistencyError, ConsumerNotStarted
 from faust.types import TP
 from faust.types.auth import CredentialsT
 from mode import Service
@@ -87,10 +87,19 @@ class App(faust.App):
         except TimeoutError:
             await self.crash(RuntimeError(f"tables not recovered within {limit_s:g} s"))
 
+    def assigned(self) -> set[TP]:
+        """The stream partitions that this worker has now."""
+        try:
+            mine = self.consumer.assignment()
+        except ConsumerNotStarted:
+            return set()
+        recovery = self.tables.recovery
+        return {tp for tp in mine if tp not in recovery.active_tps and tp not in recovery.standby_tps}
+
     async def _show(self) -> None:
         while not self.should_stop:
             recovery = self.tables.recovery
-            metrics.ASSIGNED.set(len(self.consumer.assignment() - recovery.active_tps - recovery.standby_tps))
+            metrics.ASSIGNED.set(len(self.assigned()))
             metrics.RECOVERY_REMAINING.set(max(0, recovery.active_remaining_total()))
             await self.sleep(1.0)
 
@@ -287,7 +296,7 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
             return "tables are being recovered"
         if not started.is_set():
             return "alarms and held events are being read"
-        return None if app.consumer.assignment() else "no partitions: the group has more workers than partitions"
+        return None if app.assigned() else "no partitions: the group has more workers than partitions"
 
     health.alive["event loop"] = app.watchdog.alive
     health.ready |= {"tables": serving, "index": index.stale, "progress": app.watchdog.committing}

@@ -35,6 +35,8 @@ def test_what_comes_from_outside_makes_no_series(pipeline: Pipeline) -> None:
     pipeline.publish("breach-reports", report("O-S1"))
     pipeline.until(lambda: len(pipeline.outputs.facts("S1")) >= 2, "both breaches")
     pipeline.drained()
+    status = 'breachwatch_messages_out_total{topic="source-status"}'
+    eventually(lambda: all(status in scrape(port) for port in ports), "what is sent every few seconds has been")
     before = [scrape(port) for port in ports]
     for first in range(0, PLATES, 10_000):
         sends = [pipeline.send("anpr-reads", plate_read(f"Q{n:06d}")) for n in range(first, first + 10_000)]
