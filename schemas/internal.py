@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 
 from schemas import versions
 from schemas.base import Event, Identity, Instant, Model, Text
+from schemas.cloud_events import Headers
 from schemas.inbound import AnyEvent
 from schemas.orders import Role
 
@@ -157,7 +158,40 @@ class SourceControl(Model):
     at: Instant
 
 
-class DeadLetterHeaders(Model):
+class _OfDeadLetters(Model):
+    """What the Kafka headers of a message of `dead-letters` say."""
+
+    def to_kafka(self) -> list[tuple[str, bytes]]:
+        """Headers `bw-<field>`, UTF-8."""
+        fields = self.model_dump(mode="json", exclude_none=True)
+        return [(f"bw-{name.replace('_', '-')}", str(value).encode()) for name, value in fields.items()]
+
+    @classmethod
+    def from_kafka(cls, headers: Headers) -> Self:
+        """Raises ValueError when a header is missing or unreadable."""
+        fields: dict[str, Any] = {
+            name.removeprefix("bw-").replace("-", "_"): (value or b"").decode()
+            for name, value in headers
+            if name.startswith("bw-")
+        }
+        for number in ("partition", "offset", "last_offset", "count"):
+            if number in fields:
+                fields[number] = int(fields[number])
+        return cls.model_validate(fields)
+
+
+class DeadLetterHandled(_OfDeadLetters):
+    """The Kafka headers of a mark: the dead letter that has its key waits for nobody any more. It has no value."""
+
+    handled: Literal["replayed", "dismissed"]
+    by: Text
+    """The user who did it, as the operating system names them; why is in the audit."""
+    at: Instant
+    last_offset: int | None = None
+    """Of a letter that stands for many: up to where it did. What is added to it later waits again."""
+
+
+class DeadLetterHeaders(_OfDeadLetters):
     """The Kafka headers of a dead letter; its value is the original bytes, its key a hash of ours.
 
     The original key is not among them: it may be anything, a victim's telephone number too, and nothing reads it.
@@ -174,21 +208,3 @@ class DeadLetterHeaders(Model):
     count: int = 1
     """More than one: the letter stands for so many, from `offset` to `last_offset`, and has no bytes itself."""
     last_offset: int | None = None
-
-    def to_kafka(self) -> list[tuple[str, bytes]]:
-        """Headers `bw-<field>`, UTF-8."""
-        fields = self.model_dump(mode="json", exclude_none=True)
-        return [(f"bw-{name.replace('_', '-')}", str(value).encode()) for name, value in fields.items()]
-
-    @classmethod
-    def from_kafka(cls, headers: list[tuple[str, bytes]]) -> "DeadLetterHeaders":
-        """Raises pydantic.ValidationError when a header is missing or unreadable."""
-        fields: dict[str, Any] = {
-            name.removeprefix("bw-").replace("-", "_"): value.decode()
-            for name, value in headers
-            if name.startswith("bw-")
-        }
-        for number in ("partition", "offset", "last_offset", "count"):
-            if number in fields:
-                fields[number] = int(fields[number])
-        return cls.model_validate(fields)

@@ -20,7 +20,7 @@ import schemas
 from schemas.base import SCHEMA_VERSION
 from schemas.examples import STORY, inbound
 from schemas.inbound import EVENT_TYPES, TOPIC_EVENTS, BadReason, type_name
-from schemas.internal import DeadLetterHeaders, Held, SourceControl, SubjectEvent
+from schemas.internal import DeadLetterHandled, DeadLetterHeaders, Held, SourceControl, SubjectEvent
 from schemas.orders import IdentifierRecord
 from schemas.sources import NewestDeadLetter, SourceStatus
 from streams.compatibility import Who, breaks
@@ -31,7 +31,14 @@ from streams.outbound import OUT, SOURCE
 from streams.settings import Settings
 
 DIRECTORY = Path(schemas.__file__).with_name("contract")
-INTERNAL: tuple[type[BaseModel], ...] = (SubjectEvent, Held, IdentifierRecord, SourceControl, DeadLetterHeaders)
+INTERNAL: tuple[type[BaseModel], ...] = (
+    SubjectEvent,
+    Held,
+    IdentifierRecord,
+    SourceControl,
+    DeadLetterHeaders,
+    DeadLetterHandled,
+)
 """What only this pipeline writes and reads: not published, and not to be changed unnoticed either, since it is in the
 log for weeks."""
 ABOUT = (
@@ -150,7 +157,7 @@ def _names(topic: str) -> list[str]:
         return [type_name(model) for model in TOPIC_EVENTS[topic]]
     if topic in _SENT:
         return [_SENT[topic].__name__]
-    return [_COPIES[topic]["name"]] if topic in _COPIES else ["DeadLetter"]
+    return [_COPIES[topic]["name"]] if topic in _COPIES else ["DeadLetter", "DeadLetterHandled"]
 
 
 def _operation_name(topic: str) -> str:
@@ -175,7 +182,8 @@ def _messages() -> dict[str, Any]:
     for topic, model in _SENT.items():
         sent = _message(model, outbound()[topic], "It may come again, under the same id.")
         found[model.__name__] = sent | {"headers": _CLOUD_EVENT}
-    return found | {"DeadLetter": _dead_letter()} | {message["name"]: message for message in _COPIES.values()}
+    letters = {"DeadLetter": _dead_letter(), "DeadLetterHandled": _dead_letter_handled()}
+    return found | letters | {message["name"]: message for message in _COPIES.values()}
 
 
 def _message(model: type[BaseModel], example: dict[str, Any], description: str) -> dict[str, Any]:
@@ -189,17 +197,31 @@ def _message(model: type[BaseModel], example: dict[str, Any], description: str) 
 
 
 def _dead_letter() -> dict[str, Any]:
-    fields = DeadLetterHeaders.model_fields
     return {
         "name": "DeadLetter",
         "summary": "A message that could not be used: the original bytes, and why not in the headers.",
         "contentType": "application/octet-stream",
-        "headers": {
-            "type": "object",
-            "required": [f"bw-{name.replace('_', '-')}" for name, field in fields.items() if field.is_required()],
-            "properties": {f"bw-{name.replace('_', '-')}": {"type": "string"} for name in fields}
-            | {"bw-reason": {"type": "string", "enum": sorted(BadReason)}},
-        },
+        "headers": _headers(DeadLetterHeaders, {"bw-reason": sorted(BadReason)}),
+    }
+
+
+def _dead_letter_handled() -> dict[str, Any]:
+    return {
+        "name": "DeadLetterHandled",
+        "summary": "A mark without a value: the dead letter of the same key was replayed or dismissed.",
+        "contentType": "application/octet-stream",
+        "headers": _headers(DeadLetterHandled, {"bw-handled": ["dismissed", "replayed"]}),
+    }
+
+
+def _headers(model: type[BaseModel], closed: dict[str, list[str]]) -> dict[str, Any]:
+    """The Kafka headers that a model is; `closed` holds those that have one of a few values."""
+    fields = {f"bw-{name.replace('_', '-')}": field for name, field in model.model_fields.items()}
+    return {
+        "type": "object",
+        "required": [name for name, field in fields.items() if field.is_required()],
+        "properties": {name: {"type": "string"} for name in fields}
+        | {name: {"type": "string", "enum": values} for name, values in closed.items()},
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from schemas.internal import DeadLetterHeaders
 from schemas.tasks import Alert, ArrestTask, AuditEntry
+from streams.core.waiting_letters import read_mark
 
 READ_TOPICS = (
     "arrest-tasks",
@@ -86,6 +87,7 @@ class Outcome:
         return [
             DeadLetter(DeadLetterHeaders.from_kafka(record.headers), record.value, record.key)
             for record in self.records["dead-letters"]
+            if read_mark(record.headers) is None
         ]
 
     def summary(self) -> str:

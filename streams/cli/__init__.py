@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kafka": ("streams.cli.kafka", "Run a local Apache Kafka for development."),
     "worker": ("streams.cli.worker", "Run one worker: ingest and assess."),
     "gate": ("streams.cli.gate", "Run one gate: filter the plate-read feed."),
+    "lookout": ("streams.cli.lookout", "Watch the pipeline from outside: lag, tasks, dead letters, certificates."),
     "publish": ("streams.cli.publish", "Publish events from JSON lines, after checking every one."),
     "tail": ("streams.cli.tail", "Watch a topic, for people or as JSON."),
     "dead-letters": ("streams.cli.dead_letters", "See what could not be used, mend it, send it again."),

@@ -1,10 +1,11 @@
-"""`breachwatch dead-letters`: see what could not be used and why, mend it, and send it again."""
+"""`breachwatch dead-letters`: see what could not be used and why, mend it, and send it again, or dismiss it."""
 
 import heapq
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,7 +13,8 @@ from streams.cli import load_settings
 from streams.errors import BreachwatchError
 
 if TYPE_CHECKING:
-    from schemas.internal import DeadLetterHeaders
+    from schemas.internal import DeadLetterHandled, DeadLetterHeaders
+    from streams.core.waiting_letters import Place as LetterPlace
     from streams.kafka.sending import Outgoing
     from streams.settings import Settings
 
@@ -26,45 +28,69 @@ def list_letters(
     reason: Annotated[str | None, typer.Option(help="Only those of this reason.")] = None,
     source: Annotated[str | None, typer.Option(help="Only those of this source of events.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 50,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were replayed or dismissed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """List dead letters, newest first, without their payload."""
+    """List dead letters that wait for somebody, newest first, without their payload."""
     import orjson
 
+    from streams.core.waiting_letters import WaitingLetters, read_letter, read_mark
+
     settings = load_settings()
+    # Read twice: a mark lies behind its letter, and the letters with their bytes may be more than the memory holds.
+    known = WaitingLetters()
+    for message in _messages(settings):
+        known.take(message.key, message.headers, _place(message), message.timestamp / 1000)
     total = 0
 
-    def wanted() -> Iterator[Any]:
+    def wanted() -> Iterator[tuple[Any, "DeadLetterHandled | None"]]:
         nonlocal total
-        for message in _letters(settings):
-            headers = read_headers(message)
+        for message in _messages(settings):
+            if read_mark(message.headers) is not None:
+                continue
+            headers = read_letter(message.headers)
+            mark = known.handled(message.key, message.headers, _place(message))
             stated = (None, None) if headers is None else (headers.reason, headers.source)
-            if reason in (None, stated[0]) and source in (None, stated[1]):
+            if reason in (None, stated[0]) and source in (None, stated[1]) and (everything or mark is None):
                 total += 1 if headers is None else headers.count
-                yield message
+                yield message, mark
 
-    newest = heapq.nlargest(limit, wanted(), key=lambda message: (message.timestamp, message.offset))
-    for message in newest:
-        typer.echo(orjson.dumps(as_object(message)) if as_json else as_text(message))
+    newest = heapq.nlargest(limit, wanted(), key=lambda found: (found[0].timestamp, found[0].offset))
+    for message, mark in newest:
+        typer.echo(orjson.dumps(as_object(message, mark)) if as_json else as_text(message, mark))
     if not as_json:
         typer.echo(f"{total} dead letters" + (f", {len(newest)} shown" if total > len(newest) else ""))
 
 
-def as_object(message: Any) -> dict[str, Any]:
-    """place, bytes, and the DeadLetterHeaders; of one whose headers are not readable only place and bytes."""
-    headers = read_headers(message)
+def as_object(message: Any, mark: "DeadLetterHandled | None" = None) -> dict[str, Any]:
+    """place, bytes, and the DeadLetterHeaders; of one whose headers are not readable only place and bytes.
+
+    Of one that was handled also `handled`, `handled_by` and `handled_at`.
+    """
+    from streams.core.waiting_letters import read_letter
+
+    headers = read_letter(message.headers)
     stated = {} if headers is None else headers.model_dump(mode="json")
-    return {"place": _place(message), "bytes": len(message.value or b""), **stated}
+    done = {} if mark is None else mark.model_dump(mode="json", include={"handled", "by", "at"})
+    return {
+        "place": str(_place(message)),
+        "bytes": len(message.value or b""),
+        **stated,
+        **{name if name == "handled" else f"handled_{name}": value for name, value in done.items()},
+    }
 
 
-def as_text(message: Any) -> str:
-    """Two lines for people: where, when, why and from where; then the detail."""
-    headers, size = read_headers(message), len(message.value or b"")
+def as_text(message: Any, mark: "DeadLetterHandled | None" = None) -> str:
+    """Two lines for people: where, when, why and from where, and who handled it; then the detail."""
+    from streams.core.waiting_letters import read_letter
+
+    headers, size = read_letter(message.headers), len(message.value or b"")
+    done = "" if mark is None else f", {mark.handled} by {mark.by} at {mark.at:%Y-%m-%d %H:%M:%S}Z"
     if headers is None:
-        return f"{_place(message)}  its headers are not readable, {size} bytes"
+        return f"{_place(message)}  its headers are not readable, {size} bytes{done}"
     return (
         f"{_place(message)}  {headers.appended_at:%Y-%m-%d %H:%M:%S}Z  {headers.reason}  "
-        f"from {_origin(headers)}, {size} bytes\n    {headers.detail}"
+        f"from {_origin(headers)}, {size} bytes{done}\n    {headers.detail}"
     )
 
 
@@ -77,8 +103,8 @@ def show(
     if not why.strip():
         raise BreachwatchError("say with --reason-for-access why you must see it")
     settings = load_settings()
-    message = _letter(settings, place)
-    _audit(settings, message, "payload_viewed", why)
+    [message] = _letters(settings, [place])
+    _record(settings, [message], "payload_viewed", why)
     sys.stdout.buffer.write(message.value or b"")
     sys.stdout.buffer.write(b"\n")
 
@@ -89,9 +115,10 @@ def replay(
     value_file: Annotated[Path | None, typer.Option(help="The mended message; without it, the original.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Send it even if it is still not valid.")] = False,
 ) -> None:
-    """Send a dead letter, mended or as it was, to the topic that it came from.
+    """Send a dead letter, mended or as it was, to the topic that it came from; then it waits no more.
 
-    A letter that stands for many sends again what of its source lies between its offsets and is an event now.
+    A letter that stands for many sends again what of its source lies between its offsets and is an event now; it
+    waits on where something was not sent.
     """
     from schemas.cloud_events import carried
     from schemas.inbound import TOPIC_EVENTS, BadMessageError
@@ -99,12 +126,12 @@ def replay(
     from streams.kafka.sending import send_all
 
     settings = load_settings()
-    message = _letter(settings, place)
+    [message] = _letters(settings, [place])
     headers = headers_of(message)
     if headers.topic not in TOPIC_EVENTS:
         raise BreachwatchError(
             f"this letter came from {headers.topic}: what came in a supplier's own format is taken again by "
-            "`breachwatch adapters again`"
+            "`breachwatch adapters again`; then dismiss it"
             if headers.topic.startswith("raw-")
             else f"this letter came from {headers.topic}, which only this pipeline writes"
         )
@@ -121,8 +148,9 @@ def replay(
         if not force:
             raise BreachwatchError(f"not sent, it would come back: {error.reason}: {error.detail}") from None
         how += f", forced although {error.reason}"
-    _audit(settings, message, "dead_letter_replayed", how)
+    _record(settings, [message], "dead_letter_replayed", how)
     sent = send_all(cluster_of(settings), [_outgoing(settings, headers, _origin(headers), key, value, its_own)])[0]
+    _mark(settings, [message], "replayed")
     typer.echo(f"sent to {headers.topic}/{sent.partition}/{sent.offset} in place of {_origin(headers)}")
 
 
@@ -156,9 +184,27 @@ def _replay_many(settings: "Settings", message: Any, headers: "DeadLetterHeaders
             good.append(_outgoing(settings, headers, origin, key, original.value, its_own))
     if not good:
         raise BreachwatchError(f"nothing was sent: of what is still kept, {bad:,} messages would come back")
-    _audit(settings, message, "dead_letter_replayed", f"{len(good)} messages as they were")
+    _record(settings, [message], "dead_letter_replayed", f"{len(good)} messages as they were")
     send_all(cluster_of(settings), good)
-    typer.echo(f"{len(good):,} messages sent to {topic}; {bad:,} would come back and were not sent")
+    if not bad:
+        _mark(settings, [message], "replayed")
+    waits = "; the letter waits on, until it is dismissed" if bad else ""
+    typer.echo(f"{len(good):,} messages sent to {topic}; {bad:,} would come back and were not sent{waits}")
+
+
+@app.command()
+def dismiss(
+    places: Annotated[list[str], typer.Argument(metavar="PARTITION:OFFSET...", help="As `dead-letters list` shows.")],
+    reason: Annotated[str, typer.Option(help="Why nobody need send it again; it is audited.")],
+) -> None:
+    """Say that a dead letter need not be sent again: it waits no more. Its bytes stay until their retention ends."""
+    if not reason.strip():
+        raise BreachwatchError("say with --reason why it need not be sent again")
+    settings = load_settings()
+    messages = _letters(settings, places)
+    _record(settings, messages, "dead_letter_dismissed", reason)
+    _mark(settings, messages, "dismissed")
+    typer.echo(f"{len(messages)} dead letters dismissed")
 
 
 def _key_of(settings: "Settings", topic: str, value: bytes | None, its_own: Any) -> bytes | None:
@@ -187,34 +233,28 @@ def _mended(file: Path) -> bytes:
         raise BreachwatchError(f"{file}: {error.strerror}") from None
 
 
-def read_headers(message: Any) -> "DeadLetterHeaders | None":
-    """The DeadLetterHeaders of a message of `dead-letters`; None where they are missing or unreadable."""
-    from schemas.internal import DeadLetterHeaders
-
-    try:
-        # A header's value may be null in Kafka.
-        return DeadLetterHeaders.from_kafka([(name, value or b"") for name, value in message.headers or ()])
-    except ValueError:
-        return None
-
-
 def headers_of(message: Any) -> "DeadLetterHeaders":
     """The DeadLetterHeaders of a message of `dead-letters`; raises BreachwatchError where they are unreadable."""
-    headers = read_headers(message)
+    from streams.core.waiting_letters import read_letter
+
+    headers = read_letter(message.headers)
     if headers is None:
         raise BreachwatchError(f"dead letter {_place(message)} has no readable headers: another program wrote it")
     return headers
 
 
-def _place(message: Any) -> str:
-    return f"{message.partition}:{message.offset}"
+def _place(message: Any) -> "LetterPlace":
+    from streams.core.waiting_letters import Place as LetterPlace
+
+    return LetterPlace(message.partition, message.offset)
 
 
 def _origin(headers: "DeadLetterHeaders") -> str:
     return f"{headers.topic}/{headers.partition}/{headers.offset}"
 
 
-def _letters(settings: "Settings") -> Iterator[Any]:
+def _messages(settings: "Settings") -> Iterator[Any]:
+    """Letters, and marks of letters."""
     from streams.kafka.admin import cluster_of
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
@@ -222,17 +262,55 @@ def _letters(settings: "Settings") -> Iterator[Any]:
     return read_all(cluster_of(settings), full_name(settings, "dead-letters"))
 
 
-def _letter(settings: "Settings", place: str) -> Any:
-    for message in _letters(settings):
-        if _place(message) == place:
-            return message
-    raise BreachwatchError(f"there is no dead letter {place}: see `breachwatch dead-letters list`")
+def _letters(settings: "Settings", places: Iterable[str]) -> list[Any]:
+    """Those that lie there, each once. Raises BreachwatchError where there is none."""
+    from streams.core.waiting_letters import read_mark
+
+    wanted = dict.fromkeys(places)
+    found = {
+        place: message
+        for message in _messages(settings)
+        if (place := str(_place(message))) in wanted and read_mark(message.headers) is None
+    }
+    for place in wanted:
+        if place not in found:
+            raise BreachwatchError(f"there is no dead letter {place}: see `breachwatch dead-letters list`")
+    return [found[place] for place in wanted]
 
 
-def _audit(settings: "Settings", message: Any, decision: str, why: str) -> None:
+def _record(settings: "Settings", messages: Iterable[Any], decision: str, why: str) -> None:
+    """Audit it, before it is done."""
     from streams.cli.user import on_record
+    from streams.core.waiting_letters import read_letter
     from streams.kafka.admin import cluster_of
     from streams.kafka.sending import send_all
 
-    about, place = _origin(headers_of(message)), ("dead-letters", message.partition, message.offset)
-    send_all(cluster_of(settings), [on_record(settings, decision, why, about, "dead_letter", place)])
+    entries = []
+    for message in messages:
+        headers, place = read_letter(message.headers), ("dead-letters", message.partition, message.offset)
+        about = "/".join(map(str, place)) if headers is None else _origin(headers)
+        entries.append(on_record(settings, decision, why, about, "dead_letter", place))
+    send_all(cluster_of(settings), entries)
+
+
+def _mark(settings: "Settings", messages: Iterable[Any], how: Literal["replayed", "dismissed"]) -> None:
+    """Nobody need do anything with these any more."""
+    from schemas.internal import DeadLetterHandled
+    from streams.cli.user import user
+    from streams.core.waiting_letters import name_of, read_letter
+    from streams.kafka.admin import cluster_of
+    from streams.kafka.sending import Outgoing, send_all
+    from streams.kafka.topics import full_name
+
+    marks = []
+    for message in messages:
+        headers = read_letter(message.headers)
+        mark = DeadLetterHandled(
+            handled=how,
+            by=user(),
+            at=datetime.now(UTC),
+            last_offset=None if headers is None else headers.last_offset,
+        )
+        key = name_of(message.key, headers, _place(message))
+        marks.append(Outgoing(full_name(settings, "dead-letters"), key, b"", tuple(mark.to_kafka())))
+    send_all(cluster_of(settings), marks)

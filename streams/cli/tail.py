@@ -99,13 +99,7 @@ def _text(topic: str, message: Any, now: datetime) -> str:
 
     stamp = f"{_stamp(message):%H:%M:%S}"
     if topic == "dead-letters":
-        from streams.cli.dead_letters import read_headers
-
-        letter = read_headers(message)
-        if letter is None:
-            return f"{stamp} {message.partition}:{message.offset} (its headers are not readable)"
-        where = f"{letter.topic}/{letter.partition}/{letter.offset}"
-        return f"{stamp} {message.partition}:{message.offset} {letter.reason} ({where}): {letter.detail}"
+        return f"{stamp} {message.partition}:{message.offset} {_letter_text(message)}"
     try:
         if topic == "arrest-tasks":
             return task_text(ArrestTask.model_validate_json(message.value), now)
@@ -120,6 +114,19 @@ def _text(topic: str, message: Any, now: datetime) -> str:
         pass  # shown as it is: another version may have written it
     text = "(null)" if message.value is None else message.value.decode("utf-8", "replace")
     return f"{stamp} {message.partition}:{message.offset} {text[:2000]}"
+
+
+def _letter_text(message: Any) -> str:
+    """A dead letter by its headers alone, or the mark of one."""
+    from streams.core.waiting_letters import read_letter, read_mark
+
+    mark = read_mark(message.headers)
+    if mark is not None:
+        return f"{mark.handled} by {mark.by}: the letter {(message.key or b'').decode('utf-8', 'replace')}"
+    letter = read_letter(message.headers)
+    if letter is None:
+        return "(its headers are not readable)"
+    return f"{letter.reason} ({letter.topic}/{letter.partition}/{letter.offset}): {letter.detail}"
 
 
 def task_text(task: Any, now: datetime) -> str:

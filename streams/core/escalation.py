@@ -15,7 +15,7 @@ from streams.core.policy import Policy
 from streams.core.safeguarding import LIVE, lapse
 from streams.core.state import SafeguardingRow, SubjectState, TaskRow
 from streams.core.tasks import SYSTEM, change_state, forces_of, live_task, note
-from streams.core.transitions import BEGUN, WAITING
+from streams.core.transitions import BEGUN, UNATTENDED, WAITING
 
 _WHO = {
     "controller": "the controllers",
@@ -45,8 +45,7 @@ def safeguarding_dues(row: SafeguardingRow, policy: Policy) -> Iterator[datetime
 
 def _owes_attendance(task: TaskRow) -> bool:
     """Nobody has been there yet."""
-    here = {TaskState.OPEN, TaskState.ACKNOWLEDGED, TaskState.ASSIGNED, TaskState.EN_ROUTE}
-    return task.state in here and not task.deadline_told
+    return task.state in UNATTENDED and not task.deadline_told
 
 
 def dues(state: SubjectState, policy: Policy) -> Iterator[datetime]:

@@ -16,6 +16,10 @@ WAITING = frozenset({_S.OPEN, _S.WITHDRAWAL_RECOMMENDED})
 """A person must act or decide: the task gets louder until somebody does."""
 BEGUN = SEARCHING - {_S.OPEN}
 """Somebody has acted; without a further step that lapses."""
+UNATTENDED = SEARCHING - {_S.ATTEMPTED}
+"""Nobody has been there yet: the deadline is for this."""
+OVER = frozenset({_S.CLOSED, _S.MERGED, _S.WITHDRAWN})
+"""Nothing is left to do."""
 
 ROOM = frozenset({"controller", "supervisor", "duty_inspector"})
 SENIOR = frozenset({"supervisor", "duty_inspector"})

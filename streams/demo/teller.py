@@ -10,6 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from schemas.internal import DeadLetterHeaders
 from schemas.orders import IdentifierRecord
 from schemas.tasks import Alert, ArrestTask
+from streams.core.waiting_letters import read_mark
 from streams.demo.stage import Stage, StageError
 from streams.demo.story import Step, steps
 from streams.kafka.admin import cluster_of
@@ -153,7 +154,7 @@ class Teller:
             if alert.alert_id not in self.told.alerts:
                 self.told.alerts[alert.alert_id] = alert
                 self._show(Shown(alert))
-        else:
+        elif read_mark(message.headers) is None:
             letter = DeadLetterHeaders.from_kafka(message.headers)
             self.told.dead_letters.append(letter)
             self._show(Shown(letter))

@@ -27,7 +27,7 @@ Operation = Literal["READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS"]
 Kind = Literal["TOPIC", "GROUP", "CLUSTER"]
 
 _ALL = tuple(topic.name for topic in TOPICS)
-_WORKERS, GATES = "breachwatch", "breachwatch-gate"
+WORKERS, GATES = "breachwatch", "breachwatch-gate"
 RESCANS, ADAPTERS = "breachwatch-rescan", "breachwatch-adapter"
 
 
@@ -42,6 +42,7 @@ class Role:
     group: str | None = None
     """One whose name ends in `*` stands for all that begin so."""
     watches_group: str | None = None
+    """As `group`."""
     checks: bool = False
 
 
@@ -49,13 +50,19 @@ _OWN = tuple(t.name for t in TOPICS if t.direction in ("internal", "changelog"))
 _IN, _RAW, _COPIES = (tuple(t.name for t in TOPICS if t.direction == way) for way in ("inbound", "raw", "copy"))
 _OUT = tuple(t.name for t in TOPICS if t.direction == "outbound")
 ROLES: dict[str, Role] = {
-    "worker": Role("a worker", (*INGESTED, *_OWN), (*_OWN, *_OUT), group=_WORKERS, checks=True),
+    "worker": Role("a worker", (*INGESTED, *_OWN), (*_OWN, *_OUT), group=WORKERS, checks=True),
     "gate": Role(
         "the gate",
         ("anpr-reads", "identifiers", "orders", "subject-events"),
         ("sightings", "alerts", "dead-letters", "source-status"),
         group=GATES,
-        watches_group=_WORKERS,
+        watches_group=WORKERS,
+        checks=True,
+    ),
+    "lookout": Role(
+        "watches the pipeline from outside; of what others read, the append time of the oldest message",
+        (*_IN, *_RAW, "subject-events", *_OUT),
+        watches_group=f"{WORKERS}*",
         checks=True,
     ),
     "dashboard": Role(
@@ -83,7 +90,7 @@ ROLES: dict[str, Role] = {
         "compares a snapshot of the orders that there are with those that workers know",
         ("orders", "subject-events", "breachwatch-subjects-changelog", "breachwatch-records-changelog"),
         ("alerts", "audit"),
-        watches_group=_WORKERS,
+        watches_group=WORKERS,
     ),
     "source-officer": Role(
         "sees what became of each source's events, and switches a source off and on",
@@ -93,7 +100,7 @@ ROLES: dict[str, Role] = {
     "dead-letters": Role(
         "mends dead letters and sends them again",
         ("dead-letters", *_IN),
-        (*_IN, "audit"),
+        (*_IN, "audit", "dead-letters"),
     ),
     **{f"publish-{name}": Role(f"publishes on {name}, and reads nothing", writes=(name,)) for name in (*_IN, *_RAW)},
 }

@@ -15,13 +15,18 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509 import load_pem_x509_certificates
 from harness import Pipeline, ago, eventually, order, plate_read, report, runner, task_update
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from pydantic import SecretStr
 from recipes import recipes, run_java, write_recipes
+from test_metrics import scrape
 
+from schemas.inbound import BadMessageError, BadReason
 from schemas.orders import Order
 from schemas.reports import BreachReport
+from streams import dead_letters
+from streams.dead_letters import Origin
 from streams.errors import BreachwatchError
 from streams.kafka import access, admin, local
 from streams.kafka.client import connect
@@ -42,6 +47,8 @@ USERS = {
     "g1": "gate",
     "searcher": "searcher",
     "records": "reconciler",
+    "l1": "lookout",
+    "mender": "dead-letters",
     "nobody": None,
 }
 
@@ -140,6 +147,47 @@ def test_the_pipeline_runs_with_its_roles_alone(
         assert out.endswith("1 alerts sent\n")
     finally:
         pipeline.close()
+
+
+def test_the_lookout_sees_all_that_it_watches_with_its_role_alone(secured: Secured, tmp_path: Path) -> None:
+    port, authority = local.free_ports(1)[0], secured.outside.kafka_ca_file
+    assert authority is not None
+    pipeline = Pipeline(secured.inside, tmp_path)
+
+    def shown(series: str) -> float:
+        try:
+            return scrape(port).get(series, 0)
+        except OSError:  # it does not serve yet
+            return 0
+
+    try:
+        process = pipeline.run("lookout", settings=secured.user("l1").model_copy(update={"metrics_port": port}))
+        checks = ("lag", "tasks", "dead_letters", "certificates")
+        ready = [f'breachwatch_ready{{check="{check}"}}' for check in checks]
+        pipeline.until(lambda: all(map(shown, ready)), "it sees all four")
+        for whose, file in (("broker", "broker.pem"), ("ca", "ca.pem")):
+            certificate = load_pem_x509_certificates(authority.with_name(file).read_bytes())[0]
+            ends = certificate.not_valid_after_utc.timestamp()
+            assert shown(f'breachwatch_certificate_expiry_timestamp_seconds{{whose="{whose}"}}') == ends
+        pipeline.publish("custody-events", b"{", partition=1)
+        oldest = 'breachwatch_lag_seconds{group="breachwatch",partition="1",topic="custody-events"}'
+        pipeline.until(lambda: shown(oldest), "the age of a message that the role may read for it")
+        process.stop()
+    finally:
+        pipeline.close()
+
+
+def test_who_mends_dead_letters_may_say_that_one_was_handled(
+    secured: Secured, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    mend = runner(secured.user("mender"), monkeypatch, capsysbinary)
+    error = BadMessageError(BadReason.NOT_JSON, "not JSON")
+    made = dead_letters.letter(Origin("orders", 0, 0, ago(60)), b"{", (), error)
+    letter = Outgoing(full_name(secured.inside, "dead-letters"), made.key, made.value, tuple(made.headers))
+    [sent] = send_all(admin.cluster_of(secured.inside), [letter])
+    place = f"{sent.partition}:{sent.offset}"
+    assert mend("dead-letters", "dismiss", place, "--reason", "of no use") == (0, "1 dead letters dismissed\n", "")
+    assert place not in mend("dead-letters", "list", "--json")[1]
 
 
 @pytest.mark.parametrize(

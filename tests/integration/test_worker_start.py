@@ -1,4 +1,4 @@
-"""A worker and a gate refuse to start on topics that are not as they must be, and say what to do."""
+"""A worker, a gate and a lookout refuse to start on topics that are not as they must be, and say what to do."""
 
 import pytest
 from harness import Pipeline, Process
@@ -8,12 +8,12 @@ from streams.kafka.client import connect
 from streams.kafka.cluster import Cluster
 from streams.kafka.topics import full_name
 
-COMMANDS = pytest.mark.parametrize("command", ["worker", "gate"])
+COMMANDS = pytest.mark.parametrize("command", ["worker", "gate", "lookout"])
 
 
 def refused(pipeline: Pipeline, command: str) -> str:
     """What it said before it ended by itself, with a code that says that it failed."""
-    process: Process = pipeline.worker() if command == "worker" else pipeline.gate()
+    process: Process = pipeline.worker() if command == "worker" else pipeline.run(command)
     assert process.wait(30) == 1
     said = process.log.read_text()
     assert f"the {command} does not start" in said
@@ -44,7 +44,7 @@ def test_a_wrong_number_of_partitions_is_named(pipeline: Pipeline, command: str)
 @COMMANDS
 def test_no_kafka_at_all_is_told_in_one_line(pipeline: Pipeline, command: str) -> None:
     elsewhere = pipeline.settings.model_copy(update={"bootstrap_servers": "127.0.0.1:9"})
-    name = ("worker", "--name", "w") if command == "worker" else ("gate",)
+    name = ("worker", "--name", "w") if command == "worker" else (command,)
     process = Process(elsewhere, pipeline.settings.data_dir.parent / "elsewhere.log", *name).start()
     assert process.wait(30) == 1
     assert process.log.read_text().startswith("breachwatch: no Kafka answers at 127.0.0.1:9: start one with")
