@@ -78,13 +78,6 @@ INDEX_IDENTIFIERS = Gauge("breachwatch_index_identifiers", "Identifiers in this 
 INDEX_FRESH = Gauge("breachwatch_index_fresh", "1 while the index is confirmed fresh, 0 while events wait for it")
 INDEX_AGE = Gauge("breachwatch_index_age_seconds", "Since the index was last confirmed to be as new as its topic")
 HELD = Gauge("breachwatch_unresolved_events", "Events held because they name nobody an order is known for")
-LIVE_ORDERS = Gauge(
-    "breachwatch_live_orders", "Orders not ended, of the subjects of this worker's partitions; no exercises", ["kind"]
-)
-SOURCES_SILENT = Gauge(
-    "breachwatch_sources_silent", "Sources whose heartbeat is overdue, by this worker's partitions"
-)
-DEVICES_SILENT = Gauge("breachwatch_devices_silent", "Tags whose fix is overdue, of this worker's partitions")
 ESCALATIONS = Counter("breachwatch_escalations_total", "Times a task that nobody acted on was told to", ["to"])
 DEADLINES_MISSED = Counter(
     "breachwatch_deadlines_missed_total", "Tasks that nobody attended by their deadline", ["grade"]
@@ -99,6 +92,9 @@ LAG_SECONDS = Gauge(
     "breachwatch_lag_seconds", "Age of the oldest message not committed; 0: none", ["group", "topic", "partition"]
 )
 GROUP_MEMBERS = Gauge("breachwatch_group_members", "Processes in a consumer group that have partitions", ["group"])
+LIVE_ORDERS = Gauge("breachwatch_live_orders", "Orders that are not over, by kind; no exercises", ["kind"])
+SOURCES_SILENT = Gauge("breachwatch_sources_silent", "Sources whose heartbeat is overdue")
+DEVICES_SILENT = Gauge("breachwatch_devices_silent", "Tags whose fix is overdue")
 OPEN_TASKS = Gauge(
     "breachwatch_open_tasks", "Tasks that are not over, by grade and state; no exercises", ["grade", "state"]
 )
@@ -119,7 +115,7 @@ CERTIFICATE_EXPIRY = Gauge(
 )
 WATCHED_AT = Gauge(
     "breachwatch_lookout_seen_timestamp_seconds",
-    "When the lookout last saw it, seconds since 1970: lag, tasks, dead_letters, certificates",
+    "When the lookout last saw it, seconds since 1970: lag, tasks, dead_letters, rows, certificates",
     ["what"],
 )
 

@@ -61,7 +61,7 @@ ROLES: dict[str, Role] = {
     ),
     "lookout": Role(
         "watches the pipeline from outside; of what others read, the append time of the oldest message",
-        (*_IN, *_RAW, "subject-events", *_OUT),
+        (*_IN, *_RAW, "subject-events", *_OUT, "breachwatch-subjects-changelog"),
         watches_group=f"{WORKERS}*",
         checks=True,
     ),

@@ -18,6 +18,7 @@ from streams.kafka.topics import full_name, topic_specs
 from streams.lookout.certificates import Certificates
 from streams.lookout.lag import Lag
 from streams.lookout.letters import DeadLetters
+from streams.lookout.rows import Rows
 from streams.lookout.tasks import Tasks
 from streams.lookout.watch import Watch
 from streams.settings import Settings
@@ -41,11 +42,14 @@ class Service(Protocol):
 def services(settings: Settings, health: Health) -> list[Service]:
     """All that a lookout does."""
     cluster, clock = cluster_of(settings), BrokerClock()
-    tasks, letters = (_partitions(settings, name) for name in ("arrest-tasks", "dead-letters"))
+    tasks, letters, rows = (
+        _partitions(settings, name) for name in ("arrest-tasks", "dead-letters", "breachwatch-subjects-changelog")
+    )
     watches = [
         Watch("lag", Lag(settings, cluster, clock).looks),
         Watch("tasks", Tasks(cluster, tasks, load_policy(settings.policy_file), clock).looks),
         Watch("dead_letters", DeadLetters(cluster, letters, clock).looks),
+        Watch("rows", Rows(cluster, rows, clock).looks),
         Watch("certificates", Certificates(cluster, {"ca": cluster.ca_file}).looks),
     ]
     # It has no partitions, and nothing to commit.

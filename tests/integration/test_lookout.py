@@ -9,7 +9,21 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from harness import Pipeline, Process, Run, eventually, order, quick, report, runner, running, task_update
+from harness import (
+    Pipeline,
+    Process,
+    Run,
+    ago,
+    changed_policy,
+    event,
+    eventually,
+    order,
+    quick,
+    report,
+    runner,
+    running,
+    task_update,
+)
 from kafka import TopicPartition
 from test_metrics import scrape
 
@@ -175,6 +189,17 @@ def test_open_tasks_are_shown_by_grade_and_state_without_exercises(pipeline: Pip
     eventually(lambda: scrape(lookout.port).get(unreadable) == 1, "a message that is no task is counted")
 
 
+def test_live_orders_and_silent_sources_are_counted(pipeline: Pipeline, lookout: Lookout, tmp_path: Path) -> None:
+    policy = changed_policy(tmp_path, "heartbeat_grace_s = 30", "heartbeat_grace_s = 1")
+    pipeline.worker(settings=pipeline.settings.model_copy(update={"policy_file": policy}))
+    beat = {"sequence": 1, "next_due": ago(-1).isoformat()}
+    pipeline.publish("orders", order("S1"), order("S2"), order("S3", exercise=True))
+    pipeline.publish("source-heartbeats", event("source_heartbeat", **beat))
+    lookout.until(lambda: lookout.shown("live_orders", kind="spo_full") == {(): 2.0}, "two orders")
+    assert sum(lookout.shown("live_orders").values()) == 2
+    lookout.until(lambda: lookout.shown("sources_silent") == {(): 1.0}, "the source is silent")
+
+
 def test_a_dead_letter_waits_until_it_is_dismissed_or_replayed(
     pipeline: Pipeline, lookout: Lookout, run: Run, tmp_path: Path
 ) -> None:
@@ -231,7 +256,7 @@ def test_while_the_broker_is_away_it_says_so_once_and_sees_again_afterwards(tmp_
         with running(settings, tmp_path / "logs") as pipeline:
             lookout = Lookout(pipeline)
             watched = {what for (what,) in lookout.shown("lookout_seen_timestamp_seconds")}
-            assert watched == {"lag", "tasks", "dead_letters", "certificates"}
+            assert watched == {"lag", "tasks", "dead_letters", "rows", "certificates"}
             by_kafka = watched - {"certificates"}  # without TLS there is nothing of it to see
 
             def seen() -> list[float]:
