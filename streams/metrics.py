@@ -122,15 +122,21 @@ WATCHED_AT = Gauge(
 # -- the canary --------------------------------------------------------------------------------------------
 
 CANARY_PROBES = Counter(
-    "breachwatch_canary_probes_total", "Synthetic sightings, by outcome: seen, late (after 5 s), lost", ["outcome"]
+    "breachwatch_canary_probes_total",
+    "Synthetic sightings, by outcome (seen, late: after 5 s, lost: not within 60 s) and way (sightings; anpr: by the "
+    "gate)",
+    ["outcome", "way"],
 )
 CANARY_SECONDS = Histogram(
     "breachwatch_canary_seconds",
-    "From the send of a synthetic sighting to its task at a reader",
+    "From the send of a synthetic sighting to its task at a reader, by its way",
+    ["way"],
     buckets=_WAITS,
 )
 CANARY_SEEN = Gauge(
     "breachwatch_canary_seen_timestamp_seconds",
-    "When the last synthetic sighting that came through was sent, by partition of subject-events",
+    "When the last synthetic sighting that came through was sent, seconds since 1970 (0: none has yet), by partition "
+    "of subject-events",
     ["partition"],
 )
+CANARY_ROUND = Gauge("breachwatch_canary_round_seconds", "In which every partition of subject-events has its turn")

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "BREACHWATCH_"
@@ -137,9 +137,22 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(
         default=MAX_MESSAGE_BYTES, gt=0, description="bytes of a message value that an ingest agent still parses"
     )
+    canary_interval_s: float = Field(
+        default=5.0, ge=0, description="seconds between synthetic sightings, at least 1; 0: none"
+    )
+    canary_through_gate: bool = Field(
+        default=True, description="each of them also as a plate read; off where no gate runs"
+    )
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics, /healthz and /readyz on loopback; 0: none"
     )
+
+    @field_validator("canary_interval_s")
+    @classmethod
+    def _a_second_apart(cls, value: float) -> float:
+        if 0 < value < 1:
+            raise ValueError("synthetic sightings are a second apart at least; 0 is none")
+        return value
 
     @model_validator(mode="after")
     def _log_in_whole(self) -> Self:

@@ -108,6 +108,8 @@ def _cap(settings: Settings) -> Callable[[Any], Made]:
 
 
 def _structured(message: Any) -> Made:
+    if message.value is None:  # a task was erased: its key says no more than that
+        return Made("breachwatch", [], [])
     value = structured(message.value, message.headers)
     headers = [("content-type", b"application/cloudevents+json; charset=UTF-8")]
     return Made("breachwatch", [("cloud-events", Outbound(message.key, value or b"", headers))], [])

@@ -17,6 +17,7 @@ from streams.agents import measured
 from streams.alarms import Alarms
 from streams.backlog import Backlog
 from streams.core.assess import decide
+from streams.core.canary import is_canary
 from streams.core.effects import Effects
 from streams.core.policy import Policy
 from streams.core.rows import dump
@@ -41,7 +42,9 @@ def identifier_key(record: IdentifierRecord) -> bytes:
 
 
 def _log_tasks(effects: Effects, incoming: SubjectEvent, origin: Origin) -> None:
-    """One line for a task that is new or has changed, none for what does nothing."""
+    """One line for a task that is new or has changed, none for what does nothing, nor for each of the canary's."""
+    if is_canary(incoming.subject_id):
+        return
     routing = incoming.routing
     for task in effects.tasks:
         if task.change is not TaskChange.DETAILS:
@@ -64,6 +67,7 @@ def assess_agent(
     """Register the agent of `subject-events` over the tables of subjects and records."""
     events = app.raw_topic("subject-events")
     identifiers = app.raw_topic("identifiers")
+    tombstoned = {name: app.raw_topic(name) for name in ("arrest-tasks",)}
 
     async def send(effects: Effects) -> None:
         for record in effects.identifiers:
@@ -79,6 +83,8 @@ def assess_agent(
         ):
             for model in models:
                 await app.send_out(name, outbound(name, model))
+        for name, key in effects.tombstones:
+            await tombstoned[name].send(key=key.encode(), value=None)
 
     async def assess_one(message: Any) -> None:
         appended_at = datetime.fromtimestamp(message.timestamp, tz=UTC)

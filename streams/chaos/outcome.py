@@ -49,8 +49,11 @@ class Outcome:
         """Take in a message of the topic `name` (without prefix)."""
         self.records[name].append(record)
         if name == "arrest-tasks":
-            task = ArrestTask.model_validate_json(record.value)
-            self._tasks[task.task_id] = task
+            if record.value is None:
+                self._tasks.pop(record.key.decode(), None)
+            else:
+                task = ArrestTask.model_validate_json(record.value)
+                self._tasks[task.task_id] = task
 
     def final_tasks(self) -> list[ArrestTask]:
         """The newest state of each task, in the order in which they were opened."""

@@ -39,6 +39,7 @@ def status(
     import orjson
 
     from schemas.sources import SourceStatus
+    from streams.core.canary import SOURCE as CANARY
     from streams.kafka.admin import cluster_of
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
@@ -49,7 +50,7 @@ def status(
         newest[message.key] = SourceStatus.model_validate_json(message.value)
     found: dict[str, list[SourceStatus]] = {}
     for one in newest.values():
-        if source in (None, one.source):
+        if source == one.source or (source is None and one.source != CANARY):
             found.setdefault(one.source, []).append(one)
     for name, statuses in sorted(found.items()):
         outcomes = sum((Counter(one.outcomes) for one in statuses), Counter[str]())

@@ -3,7 +3,7 @@
 import getpass
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -304,40 +304,52 @@ def _say(answer: Any) -> None:
 
 
 def _board(settings: "Settings", since: datetime | None = None) -> "Board":
-    """Everything that the topics hold; alerts and what was held back only where a time is named."""
+    """Everything that the topics hold, the canary apart; alerts and what was held back only where a time is named."""
     from schemas.safeguarding import SafeguardingTask
     from schemas.tasks import Alert, ArrestTask, AuditEntry
     from streams.cli.task_lists import Board
+    from streams.core.canary import is_canary
     from streams.kafka.admin import cluster_of
 
     cluster = cluster_of(settings)
     board = Board()
-    for task in _read(settings, cluster, "arrest-tasks", ArrestTask):
-        board.tasks[task.task_id] = task
-    for reach in _read(settings, cluster, "safeguarding-tasks", SafeguardingTask):
+    for task in _models("arrest-tasks", ArrestTask, _newest(settings, cluster, "arrest-tasks")):
+        if not is_canary(task.subject_id):
+            board.tasks[task.task_id] = task
+    for reach in _models("safeguarding-tasks", SafeguardingTask, _newest(settings, cluster, "safeguarding-tasks")):
         board.safeguarding[reach.safeguarding_id] = reach
     if since is not None:
-        for alert in _read(settings, cluster, "alerts", Alert):
+        for alert in _models("alerts", Alert, _values(settings, cluster, "alerts")):
             board.alerts[alert.alert_id] = alert
-        held_back = {e.audit_id: e for e in _read(settings, cluster, "audit", AuditEntry, b'"suppressed"')}
+        suppressed = (value for value in _values(settings, cluster, "audit") if b'"suppressed"' in value)
+        held_back = {e.audit_id: e for e in _models("audit", AuditEntry, suppressed)}
         board.suppressed = [entry for entry in held_back.values() if entry.decision == "suppressed"]
     return board
 
 
-def _read(
-    settings: "Settings", cluster: "Cluster", name: str, model: "type[M]", holding: bytes = b""
-) -> "Iterator[M]":
-    """The messages of a topic, those that hold these bytes."""
-    from pydantic import ValidationError
-
+def _values(settings: "Settings", cluster: "Cluster", name: str) -> "Iterator[bytes]":
+    """All that is in a topic."""
     from streams.kafka.reading import read_all
     from streams.kafka.topics import full_name
 
-    for message in read_all(cluster, full_name(settings, name)):
-        if not message.value or holding not in message.value:
-            continue
+    return (message.value for message in read_all(cluster, full_name(settings, name)) if message.value)
+
+
+def _newest(settings: "Settings", cluster: "Cluster", name: str) -> "Iterable[bytes]":
+    """Of each key of a compacted topic what stands."""
+    from streams.kafka.reading import newest_values, read_all
+    from streams.kafka.topics import full_name
+
+    return newest_values(read_all(cluster, full_name(settings, name)))[0].values()
+
+
+def _models(name: str, model: "type[M]", values: "Iterable[bytes]") -> "Iterator[M]":
+    """What the values of a topic say."""
+    from pydantic import ValidationError
+
+    for value in values:
         try:
-            yield model.model_validate_json(message.value)
+            yield model.model_validate_json(value)
         except ValidationError:
             raise BreachwatchError(
                 f"{name} holds what this version cannot read: was it written by a newer one?"

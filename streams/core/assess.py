@@ -15,7 +15,7 @@ from schemas.reports import BreachReport, Retraction, SourceHeartbeat
 from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, TagFix
 from schemas.updates import TaskUpdate
-from streams.core import deadlines, moved, on_evidence, on_orders, on_tasks, safeguarding, sources
+from streams.core import canary, deadlines, moved, on_evidence, on_orders, on_tasks, safeguarding, sources
 from streams.core.draft import Draft
 from streams.core.effects import Effects
 from streams.core.identity import changed, identifiers, in_index
@@ -51,6 +51,9 @@ def decide(
         state.hours = sorted(records.hours)
         sent = next((entry for entry in state.outbox if entry.offset == offset), None)
         return _again(draft, sent) if sent is not None else draft.effects
+    probed = canary.is_canary(state.subject_id)
+    if probed:
+        canary.begin(draft, observation)
     state.applied = offset
     state.revision += 1
     if draft.event.event_id in state.known:
@@ -67,6 +70,8 @@ def decide(
         on_evidence.observe(draft, observation)
     else:
         _apply(draft)
+    if probed:
+        canary.end(draft)
     for task_id in trim(state, draft.now):
         draft.touched.pop(task_id, None)
     for task in state.tasks:
@@ -163,6 +168,7 @@ def _again(draft: Draft, entry: OutboxEntry) -> Effects:
         ],
         answers=list(entry.answers),
         forwards=[SubjectEvent.read(raw) for raw in entry.forwards],
+        tombstones=list(entry.tombstones),
         again=True,
     )
 
@@ -186,6 +192,7 @@ def _remember(draft: Draft) -> None:
         identifiers=effects.identifiers,
         answers=effects.answers,
         forwards=[forward.model_dump_json() for forward in effects.forwards],
+        tombstones=effects.tombstones,
         tasks=[task.task_id for task in effects.tasks],
         safeguarding=[task.safeguarding_id for task in effects.safeguarding],
     )

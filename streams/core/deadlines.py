@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from schemas.orders import Attend, OrderData, SignOn, Surrender
 from schemas.tasks import Certainty, EvidenceRef
-from streams.core import escalation, sources
+from streams.core import canary, escalation, sources
 from streams.core.breaches import add_fact
 from streams.core.clocks import LONDON, end_of_day, local, london_day, notify_by, weekday
 from streams.core.cross_checks import IN_CUSTODY
@@ -157,6 +157,8 @@ def next_due(state: SubjectState, records: Records, policy: Policy) -> datetime 
     now = state.now
     if now is None or state.merged_into is not None:
         return None
+    if canary.is_canary(state.subject_id):
+        return canary.due(state)
     dues = [asked.due for _, asked in _open_requirements(state, records, now, policy)]
     dues += [due for _, due in _silences(state, records, policy)]
     dues += [when for _, when in _silent_visits(state, policy)]
@@ -199,7 +201,7 @@ def _silences(state: SubjectState, records: Records, policy: Policy) -> Iterator
 def due(draft: Draft) -> None:
     """Apply everything that is due by now."""
     state, records, policy, now = draft.state, draft.records, draft.policy, draft.now
-    if state.merged_into is not None:
+    if state.merged_into is not None or canary.is_canary(state.subject_id):
         return
     for ref, asked in list(_open_requirements(state, records, now, policy)):
         if asked.due <= now:

@@ -30,6 +30,8 @@ class Effects:
     answers: list[TaskAnswer] = field(default_factory=list)
     forwards: list[SubjectEvent] = field(default_factory=list)
     """Events for other subjects' rows."""
+    tombstones: list[tuple[str, str]] = field(default_factory=list)
+    """(topic, key) of messages that a null value deletes; after all the others."""
     suppressed: list[str] = field(default_factory=list)
     """Kinds of the alerts that were held back, for counting."""
     duplicate: bool = False
@@ -48,4 +50,5 @@ class Effects:
             or self.safeguarding
             or self.answers
             or self.forwards
+            or self.tombstones
         )

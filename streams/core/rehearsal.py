@@ -115,6 +115,9 @@ class Rehearsal:
         self.answers += effects.answers
         self.tasks |= {task.task_id: task for task in effects.tasks}
         self.safeguarding |= {task.safeguarding_id: task for task in effects.safeguarding}
+        for _, key in effects.tombstones:
+            self.tasks.pop(key, None)
+            self.safeguarding.pop(key, None)
         for forward in effects.forwards:
             self._decide(forward, now)
 

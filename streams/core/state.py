@@ -265,6 +265,7 @@ class OutboxEntry(_Part):
     answers: list[TaskAnswer] = []
     forwards: list[str] = []
     """Subject events for other rows, as JSON."""
+    tombstones: list[tuple[str, str]] = []
     parts: int = 0
     """In so many records beside the row, since it is long; 0: here."""
     size: int = 0

@@ -142,6 +142,8 @@ class Teller:
 
     def _take(self, message: Any, took_ms: float | None) -> None:
         name = self._names[message.topic]
+        if message.value is None:
+            return
         if name == "identifiers":
             self.told.orders.add(IdentifierRecord.model_validate_json(message.value).order_id)
         elif name == "arrest-tasks":

@@ -152,7 +152,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         name="arrest-tasks",
         direction="outbound",
-        purpose="The latest state of every arrest task.",
+        purpose="The latest state of every arrest task; null once it is erased.",
         key="task_id",
         cleanup="compact",
         # A dashboard that was away for less than an hour still sees each step of a task, not only the last.

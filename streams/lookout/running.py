@@ -15,6 +15,7 @@ from streams.core.policy import load_policy
 from streams.health import Health
 from streams.kafka.admin import cluster_of
 from streams.kafka.topics import full_name, topic_specs
+from streams.lookout.canary import Canary
 from streams.lookout.certificates import Certificates
 from streams.lookout.lag import Lag
 from streams.lookout.letters import DeadLetters
@@ -56,7 +57,7 @@ def services(settings: Settings, health: Health) -> list[Service]:
     watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, dict)
     health.alive["event loop"] = watchdog.alive
     health.ready |= {watch.what: watch.old for watch in watches}
-    return [watchdog, *watches]
+    return [watchdog, *watches, Canary(settings)]
 
 
 async def run(settings: Settings, health: Health) -> None:

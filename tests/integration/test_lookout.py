@@ -48,7 +48,8 @@ class Lookout:
         self.port = free_ports(1)[0]
         self._pipeline = pipeline
         self.process: Process = pipeline.run(
-            "lookout", settings=pipeline.settings.model_copy(update={"metrics_port": self.port})
+            "lookout",
+            settings=pipeline.settings.model_copy(update={"metrics_port": self.port, "canary_interval_s": 0.0}),
         )
         self.until(lambda: self.wrong() == {}, "the lookout is ready")
 

@@ -75,6 +75,11 @@ def test_what_goes_out_is_a_cloud_event_in_structured_mode_too(topic: str) -> No
     assert {"id", "source", "time"} <= event.keys()
 
 
+def test_a_task_that_has_left_its_topic_is_no_event() -> None:
+    made = routes(Settings(), {})["cloudevents"].make(Message(None, (), b"task-1"))
+    assert (made.sent, made.faults) == ([], [])
+
+
 def test_cameras_are_read_and_a_wrong_line_is_named(tmp_path: Path) -> None:
     file = tmp_path / "cameras.csv"
     file.write_text("camera_id,latitude,longitude,road\nA47-1,52.63,1.29,A47\n", "utf-8-sig")

@@ -114,6 +114,13 @@ def run() -> Came:
     return came(outcome_of(subject))
 
 
+def test_a_task_that_has_left_its_topic_is_no_outcome() -> None:
+    subject = Subject(order(), fix(NOW))
+    found = outcome_of(subject)
+    found.add("arrest-tasks", SimpleNamespace(key=subject.task.task_id.encode(), value=None))
+    assert found.final_tasks() == []
+
+
 def test_equal_runs_are_equal(run: Came) -> None:
     assert len(run.facts) == len(run.alerted) == 1
     assert against(run, run, "itself") == []
