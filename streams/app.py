@@ -15,6 +15,7 @@ from faust.types.auth import CredentialsT
 from mode import Service
 
 from streams import metrics, transport
+from streams.agents import measured
 from streams.agents.assess import assess_agent
 from streams.agents.ingest import ingest_agent
 from streams.alarms import AlarmClock, Alarms
@@ -273,6 +274,7 @@ def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     )
     policy = load_policy(settings.policy_file)
     jurisdiction.load(policy.places.urban_population)
+    measured.begin(policy)
     statuses = SourceStatuses(worker_id, app.send_out)
     controls = SourceControls(cluster, full_name(settings, "source-controls"))
     refusals = Refusals(settings, app.letters, controls, statuses, app.send_out)

@@ -27,6 +27,9 @@ UNREADABLE = Counter(
     "Messages of our own topics that could not be read, and were passed over",
     ["topic"],
 )
+for _topic in ("identifiers", "unresolved", "source-controls", "breachwatch-subjects-changelog", "arrest-tasks"):
+    # Each one is a page, and a counter that begins at 1 has no increase.
+    UNREADABLE.labels(_topic)
 READY = Gauge("breachwatch_ready", "1 when a check of /readyz says that it is well, as of this scrape", ["check"])
 ALIVE = Gauge("breachwatch_alive", "1 when a check of /healthz says that it is well, as of this scrape", ["check"])
 
@@ -38,6 +41,8 @@ EVENTS_IN = Counter(
 MESSAGES_OUT = Counter("breachwatch_messages_out_total", "Messages handed to the brokers, by topic", ["topic"])
 DEAD_LETTERS = Counter("breachwatch_dead_letters_total", "Messages dead-lettered", ["topic", "reason"])
 READS = Counter("breachwatch_gate_reads_total", "Plate reads seen by the gate, by outcome", ["outcome"])
+for _outcome in ("passed", "forwarded", "forwarded_late", "forgotten_early", "dead_letter"):
+    READS.labels(_outcome)
 ADAPTED = Counter("breachwatch_adapted_total", "What adapters made of raw messages", ["adapter", "outcome"])
 DOOR = Counter("breachwatch_door_events_total", "Events at the HTTP door", ["topic", "outcome"])
 ALERTS = Counter("breachwatch_alerts_total", "Alerts sent to people, repeats too; no exercises", ["kind", "severity"])
@@ -61,7 +66,9 @@ STAGE = Histogram(
     buckets=(0.001, *_WAITS),
 )
 ROW_BYTES = Histogram(
-    "breachwatch_row_bytes", "Size of a subject's row when written", buckets=(1e3, 2e3, 4e3, 8e3, 16e3, 32e3, 64e3)
+    "breachwatch_row_bytes",
+    "Size of a subject's row when written",
+    buckets=(1e3, 2e3, 4e3, 8e3, 16e3, 32e3, 48e3, 64e3),
 )
 
 # -- a worker's own state ----------------------------------------------------------------------------------

@@ -4,8 +4,21 @@ from schemas.internal import SubjectEvent
 from schemas.tasks import TaskChange
 from streams import metrics
 from streams.core.effects import Effects
+from streams.core.policy import STEPS, Policy
+from streams.kafka.topics import INGESTED
 
 _NEW_BREACH = {TaskChange.OPENED, TaskChange.BREACH, TaskChange.WANTED_AGAIN}
+
+
+def begin(policy: Policy) -> None:
+    """Show at 0 what is rare and what alerts and the service level rest on: of a counter that begins at 1 nothing is
+    known to have been added, so that the first breach of a grade would be in no rate."""
+    for grade in policy.grades:
+        metrics.DEADLINES_MISSED.labels(grade.name)
+        for topic in INGESTED:
+            metrics.EVENT_TO_TASK.labels(topic, grade.name)
+    for step in STEPS:
+        metrics.ESCALATIONS.labels(step)
 
 
 def arrived(recorded_at: float, appended_at: float, taken_at: float, done_at: float) -> None:

@@ -3,18 +3,15 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import httpx
-import jwt
 import orjson
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from at_the_door import jwks, post, token
 from harness import INSIDE, Pipeline, Run, ago, order, quick, report, runner, running
-from jwt.algorithms import ECAlgorithm
 
 from streams.adapters.cap import NAMESPACE
 from streams.adapters.routes import Made, Route, routes
@@ -25,27 +22,15 @@ from streams.kafka.reading import read_all
 from streams.kafka.topics import full_name
 from streams.settings import Settings
 
-KEY = generate_private_key(SECP256R1())
+TOKEN = token(scope="adapt:owntracks adapt:plate-recognizer publish:breach-reports", source="suppliers/x")
 ADAPTERS = ("traccar", "plate-recognizer", "owntracks", "cap", "cloudevents")
-
-
-def token() -> str:
-    stated = {
-        "sub": "suppliers",
-        "aud": "breachwatch",
-        "exp": datetime.now(UTC) + timedelta(minutes=10),
-        "scope": "adapt:owntracks adapt:plate-recognizer publish:breach-reports",
-        "source": "suppliers/x",
-    }
-    return jwt.encode(stated, KEY, algorithm="ES256", headers={"kid": "k1"})
 
 
 @pytest.fixture(scope="module")
 def pipeline(module_pipeline_settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Worker, gate, all adapters and the door, each a process of its own."""
     directory = tmp_path_factory.mktemp("formats")
-    key = ECAlgorithm.to_jwk(KEY.public_key(), as_dict=True) | {"kid": "k1", "use": "sig", "alg": "ES256"}
-    (directory / "jwks.json").write_bytes(orjson.dumps({"keys": [key]}))
+    (directory / "jwks.json").write_bytes(jwks())
     (directory / "cameras.csv").write_text(f"camera_id,latitude,longitude\ncamera-1,{INSIDE[0]},{INSIDE[1]}\n")
     [port] = free_ports(1)
     changed = {
@@ -65,19 +50,6 @@ def pipeline(module_pipeline_settings: Settings, tmp_path_factory: pytest.TempPa
         started.publish("orders", *orders, order("S4"), order("S5", tag="TAG-5"))
         started.drained()
         yield started
-
-
-def post(pipeline: Pipeline, path: str, body: Any, **options: Any) -> httpx.Response:
-    """As soon as the door is open."""
-    address = f"http://127.0.0.1:{pipeline.settings.door_port}/v1/{path}"
-
-    def tried() -> httpx.Response | None:
-        try:
-            return httpx.post(address, json=body, **options)
-        except httpx.TransportError:
-            return None
-
-    return pipeline.until(tried, "the door answers")
 
 
 def traccar(tag: str, at: datetime, where: tuple[float, float] = INSIDE) -> dict[str, Any]:
@@ -128,14 +100,14 @@ def test_a_plate_that_plate_recognizer_stream_posts_becomes_a_task(pipeline: Pip
             "results": [{"plate": "bd15dlo", "score": 0.9}, {"plate": "ab12cde", "score": 0.5}],
         },
     }
-    answer = post(pipeline, "adapters/plate-recognizer", body, headers={"Authorization": f"Bearer {token()}"})
+    answer = post(pipeline, "adapters/plate-recognizer", body, headers={"Authorization": f"Bearer {TOKEN}"})
     assert (answer.status_code, answer.json()["items"][0]["events"]) == (202, 2)
     assert task_of(pipeline, "S2").breaches[0].certainty == "vehicle"
 
 
 def test_a_location_that_owntracks_posts_becomes_a_task(pipeline: Pipeline) -> None:
     body = {"_type": "location", "topic": "owntracks/sam/phone", "lat": INSIDE[0], "lon": INSIDE[1], "acc": 9}
-    answer = post(pipeline, "adapters/owntracks", body | {"tst": int(ago(30).timestamp())}, auth=("sam", token()))
+    answer = post(pipeline, "adapters/owntracks", body | {"tst": int(ago(30).timestamp())}, auth=("sam", TOKEN))
     assert answer.status_code == 202, answer.text
     assert task_of(pipeline, "S3").last_seen.event_id.startswith("suppliers/x#")
 
@@ -144,7 +116,7 @@ def test_a_report_through_the_door_becomes_a_task_and_goes_out_in_cap_and_as_clo
     pipeline: Pipeline,
 ) -> None:
     event = report("O-S4") | {"source": "suppliers/x"}
-    answer = post(pipeline, "topics/breach-reports/events", event, headers={"Authorization": f"Bearer {token()}"})
+    answer = post(pipeline, "topics/breach-reports/events", event, headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 202, answer.text
     task = task_of(pipeline, "S4")
 

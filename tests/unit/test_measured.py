@@ -11,7 +11,7 @@ from streams.core.effects import Effects
 
 LABELS = {
     "adapter", "check", "grade", "group", "kind", "outcome", "partition", "reason", "severity", "stage", "state",
-    "step", "to", "topic", "whose", "what",
+    "step", "to", "topic", "way", "whose", "what",
 }  # fmt: skip
 """Each of a set that is known before anything is read."""
 OURS = [value for value in vars(metrics).values() if getattr(value, "_name", "").startswith("breachwatch_")]

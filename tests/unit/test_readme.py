@@ -17,6 +17,7 @@ from streams.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
+RUNBOOK = (ROOT / "deploy/runbook.md").read_text("utf-8")
 EVENTS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
 
 
@@ -45,8 +46,12 @@ def _resolved(words: list[str]) -> Any:
 
 @pytest.mark.parametrize(
     ("text", "at_least"),
-    [(README, {"worker", "gate", "topics", "publish", "tail", "demo"}), (GUIDE, {"publish", "sources", "door"})],
-    ids=["README", "guide for senders"],
+    [
+        (README, {"worker", "gate", "topics", "publish", "tail", "demo"}),
+        (GUIDE, {"publish", "sources", "door"}),
+        (RUNBOOK, {"verify", "rebuild", "sources", "dead-letters", "tasks", "rescan", "adapters"}),
+    ],
+    ids=["README", "guide for senders", "runbook"],
 )
 def test_every_command_it_names_exists_with_its_options(text: str, at_least: set[str]) -> None:
     blocks = "".join(re.split(r"^```", text, flags=re.MULTILINE)[1::2])
