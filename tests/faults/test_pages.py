@@ -94,7 +94,8 @@ def test_when_the_canary_dies_it_pages(pipeline_settings: Settings, tmp_path: Pa
 
 def test_a_partition_that_stalls_pages(pipeline_settings: Settings, tmp_path: Path) -> None:
     """A task's send is never acknowledged: the worker answers, is in its group, and gets nowhere."""
-    settings = quick(pipeline_settings, send_timeout_s=600.0)
+    # Without the canary: its first task would be the one.
+    settings = quick(pipeline_settings, send_timeout_s=600.0, canary_interval_s=0.0)
 
     def stalling(pipeline: Pipeline, settings: Settings, words: tuple[str, ...]) -> Process:
         if words != PROCESSES["worker"]:
