@@ -49,8 +49,8 @@ def test_a_process_under_maintenance_is_silent_and_nothing_else(tmp_path: Path) 
         assert not has & {"CanaryAbsent", "CanaryLost", "CanaryPartitionStale", "Watchdog", "WorkersGone"}
         for name in ("CanaryLost", "CanaryAbsent", "CanaryPartitionStale", "WorkersGone", "Watchdog"):
             eventually(lambda name=name: receivers.named(name), f"{name} arrives all the same")
-        eventually(lambda: receivers.named("WorkerDown"), "the other worker is told of")
-        assert {notice.labels["instance"] for notice in receivers.named("WorkerDown")} == {OTHER["instance"]}
+        eventually(lambda: receivers.named("IndexNotFresh"), "the other worker is told of")
+        assert {notice.labels["instance"] for notice in receivers.named("IndexNotFresh")} == {OTHER["instance"]}
 
 
 def test_what_follows_from_something_larger_is_held_back(tmp_path: Path) -> None:
