@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Warnings off: setuptools has one about every editable installation.
 PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test setup lint format lock clean
+.PHONY: demo test setup lint format lock sbom audit clean
 
 demo: setup ## Start a real Kafka and watch a breach become an arrest task
 	@$(BIN)/breachwatch demo $(DEMO_OPTIONS)
@@ -41,6 +41,19 @@ lock: setup
 	@env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --extra test --extra dev \
 	  --generate-hashes --strip-extras --allow-unsafe \
 	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt pyproject.toml
+
+# What a release is made of, from the lock, as CycloneDX. The command checks it against CycloneDX's schema, and writes
+# nothing that does not pass.
+SBOM ?= build/sbom.json
+sbom: setup
+	@mkdir -p $(dir $(SBOM))
+	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --sv 1.6 --validate \
+	  -o $(SBOM) requirements.txt 2> $(SBOM).log || { cat $(SBOM).log >&2; exit 1; }
+
+# Known vulnerabilities of what is in the lock, by a service outside. With --strict, since a package that the service
+# does not know counts as sound without (2.10.1).
+audit: setup
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.txt
 
 clean:
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build *.egg-info

@@ -193,11 +193,12 @@ def _upcast(body: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     """An older event in the current version; one that a step cannot read is not valid."""
     try:
         current = versions.upcast(body)
+        # orjson reads 1024 levels of nesting, and writes 254: then it raises a TypeError.
+        return current, orjson.dumps(current)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         raise BadMessageError(
             BadReason.INVALID_FIELD, f"not valid for schemaversion {versions.version_of(body)}"
         ) from None
-    return current, orjson.dumps(current)
 
 
 def _takes(topic: str) -> str:

@@ -1,6 +1,7 @@
 """Every knob of a breachwatch process, with its unit; read from the environment.
 
-Each field is set by the variable ``BREACHWATCH_<FIELD>``, for example ``BREACHWATCH_BOOTSTRAP_SERVERS``.
+Each field is set by the variable ``BREACHWATCH_<FIELD>``, for example ``BREACHWATCH_BOOTSTRAP_SERVERS``. No field
+is a secret: where one is needed, a field names the file that holds it, so that no environment and no argument does.
 """
 
 import json
@@ -8,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "BREACHWATCH_"
@@ -32,7 +33,20 @@ class Settings(BaseSettings):
         description="PEM file of the authorities that sign the brokers' certificates; unset: the system's",
     )
     kafka_user: str | None = Field(default=None, description="name to log in with (SCRAM-SHA-512, always with TLS)")
-    kafka_password: SecretStr | None = Field(default=None, description="its password")
+    kafka_password_file: Path | None = Field(
+        default=None, description="file that holds its password, and a line end at most"
+    )
+    kafka_client_cert_file: Path | None = Field(
+        default=None,
+        description="PEM file of our own certificate and those between it and the authority (mutual TLS)",
+    )
+    kafka_client_key_file: Path | None = Field(default=None, description="PEM file of its private key")
+    kafka_key_password_file: Path | None = Field(
+        default=None, description="file that holds the password of the private key, where it is encrypted"
+    )
+    access_file: Path | None = Field(
+        default=None, description="TOML file of who has which roles, for `breachwatch topics plan` and `apply`"
+    )
     environment: Literal["development", "production"] = Field(
         default="development",
         description="partition counts and replication: 4 and 1, or 48 and 3; permanent once tables exist",
@@ -156,18 +170,21 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _log_in_whole(self) -> Self:
-        if (self.kafka_user is None) != (self.kafka_password is None):
-            raise ValueError("kafka_user and kafka_password go together: set both, or neither")
+        for one, other in (
+            ("kafka_user", "kafka_password_file"),
+            ("kafka_client_cert_file", "kafka_client_key_file"),
+        ):
+            if (getattr(self, one) is None) != (getattr(self, other) is None):
+                raise ValueError(f"{one} and {other} go together: set both, or neither")
+        if self.kafka_key_password_file is not None and self.kafka_client_key_file is None:
+            raise ValueError("kafka_key_password_file is of no use without kafka_client_key_file")
         return self
 
     def as_variables(self) -> dict[str, str]:
         """The settings that are not the defaults, as environment variables: for a child, or for a person to copy."""
-        stated = self.model_dump(exclude_defaults=True)
-        if self.kafka_password is not None:
-            stated["kafka_password"] = self.kafka_password.get_secret_value()
         return {
             PREFIX + name.upper(): json.dumps(value) if isinstance(value, dict) else str(value)
-            for name, value in stated.items()
+            for name, value in self.model_dump(exclude_defaults=True).items()
         }
 
     def child_environment(self) -> dict[str, str]:

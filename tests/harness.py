@@ -46,6 +46,11 @@ class Process(chaos.Process):
     def name(self) -> str:
         return " ".join(self.command)
 
+    @property
+    def pid(self) -> int:
+        assert self._popen is not None
+        return self._popen.pid
+
     def wait(self, timeout_s: float = WITHIN_S) -> int:
         """Its exit code."""
         assert self._popen is not None

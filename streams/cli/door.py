@@ -24,4 +24,14 @@ def command() -> None:
     serve(settings.metrics_port, health)
     app = create(settings, keys)
     health.ready["producer"] = app.state.door.ready
-    uvicorn.run(app, host=settings.door_host, port=settings.door_port, log_config=None)
+    uvicorn.run(
+        app,
+        host=settings.door_host,
+        port=settings.door_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Nothing rests on a client's address, so no header of a client may state one.
+        proxy_headers=False,
+        ws="none",
+    )

@@ -5,6 +5,7 @@ Errors are problem details (RFC 9457). What is refused is named item by item; wh
 
 import asyncio
 import hashlib
+import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from cachetools import TTLCache
@@ -23,6 +25,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.cloud_events import structured
 from schemas.inbound import TOPIC_EVENTS, BadMessageError, BadReason, decode
@@ -36,9 +40,17 @@ from streams.kafka.admin import cluster_of
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.settings import Settings
 
-_REMEMBERED = 10_000
+log = structlog.get_logger()
+
+# Some 300,000 answers to one event; in bytes, since an answer about 500 events has some 60 KB.
+_REMEMBERED_BYTES = 64 * 1024**2
 _REMEMBERED_S = 24 * 3600.0
 TOPICS = tuple(TOPIC_EVENTS)
+_HEADERS = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
 
 
 class Item(BaseModel):
@@ -137,7 +149,9 @@ class Door:
         self.cameras = read_cameras(settings.cameras_file)
         self._limit = parse(settings.door_rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._answers: TTLCache[tuple[str, str], tuple[bytes, int, bytes]] = TTLCache(_REMEMBERED, _REMEMBERED_S)
+        self._answers: TTLCache[tuple[str, str], tuple[bytes, int, bytes]] = TTLCache(
+            _REMEMBERED_BYTES, _REMEMBERED_S, getsizeof=lambda kept: len(kept[2]) + 100
+        )
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
@@ -166,20 +180,22 @@ class Door:
             error.headers["Retry-After"] = str(max(1, int(reset_at - datetime.now(UTC).timestamp()) + 1))
             raise error
 
-    def remembered(self, sender: Sender, key: str | None, body: bytes) -> Response | None:
-        """The answer that was given to the same request before; raises ProblemError for another one under its key."""
+    def remembered(self, sender: Sender, key: str | None, asked: bytes) -> Response | None:
+        """The answer that was given to the same request before; raises ProblemError for another one under its key.
+
+        `asked` is a digest of what the request would publish, and where.
+        """
         found = None if key is None else self._answers.get((sender.name, key))
         if found is None:
             return None
-        digest, status, answer = found
-        if digest != hashlib.sha256(body).digest():
-            raise ProblemError(422, "Idempotency-Key used twice", "it was used for a request with another body")
+        before, status, answer = found
+        if before != asked:
+            raise ProblemError(422, "Idempotency-Key used twice", "it was used for other events, or on another topic")
         return Response(answer, status, {"Idempotency-Replayed": "true"}, "application/json")
 
-    def remember(self, sender: Sender, key: str | None, body: bytes, response: Response) -> None:
+    def remember(self, sender: Sender, key: str | None, asked: bytes, response: Response) -> None:
         if key is not None and response.status_code == 202:
-            digest = hashlib.sha256(body).digest()
-            self._answers[(sender.name, key)] = (digest, response.status_code, bytes(response.body))
+            self._answers[(sender.name, key)] = (asked, response.status_code, bytes(response.body))
 
     async def publish(self, checked: Sequence[_Checked]) -> list[Item]:
         """Send what is right, all of it at once, and wait for each acknowledgement."""
@@ -217,6 +233,43 @@ def _refused(index: int, item: _Checked) -> Item:
     )
 
 
+class _Guarded:
+    """What holds for every answer: no fault of ours shows what it was about, nothing is kept or shown as a page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, guarded)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            # Its text may hold what somebody sent; where it was raised is enough to find it.
+            log.error("door_fault", error=type(error).__name__, at=_place(error))
+            if not begun:
+                problem = ProblemError(
+                    500, "A fault of the door", "nothing is known of what became of it: send it again"
+                )
+                await problem.response()(scope, receive, guarded)
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
 def create(settings: Settings, keys: Keys) -> FastAPI:
     """The application; it answers only after `Door.start`, which its lifespan does."""
     door = Door(settings, keys)
@@ -229,7 +282,9 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
         finally:
             await door.stop()
 
-    app = FastAPI(title="breachwatch: the HTTP door", version="1", lifespan=lifespan)
+    # No page that describes it: FastAPI's take their scripts from elsewhere, and people paste tokens into them.
+    app = FastAPI(title="breachwatch: the HTTP door", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(_Guarded)
     app.state.door = door
 
     @app.exception_handler(ProblemError)
@@ -243,7 +298,9 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
 
     @app.exception_handler(HTTPException)
     async def _not_here(_: Request, error: HTTPException) -> Response:
-        return ProblemError(error.status_code, str(error.detail), "see /docs").response()
+        problem = ProblemError(error.status_code, str(error.detail), "see /openapi.json")
+        problem.headers |= error.headers or {}
+        return problem.response()
 
     bearer, basic = HTTPBearer(auto_error=False), HTTPBasic(auto_error=False)
 
@@ -289,7 +346,7 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
         headers = [(name.replace("ce-", "ce_", 1), value.encode()) for name, value in request.headers.items()]
         values = _values(structured(body, headers) or b"", settings.door_batch)
         checked = [_check(topic, value, who, settings) for value in values]
-        return await _answer(door, who, checked, idempotency_key, body, dry_run=dry_run)
+        return await _answer(door, who, checked, idempotency_key, dry_run=dry_run)
 
     @app.post(
         "/v1/adapters/{form}", status_code=202, response_model=Answer, responses=_PROBLEMS, openapi_extra=_ANYTHING
@@ -304,6 +361,9 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
         adapter makes of it is said at once."""
         if form not in FORMATS or not who.may(f"adapt:{form}"):
             raise ProblemError(403, "Not allowed", f"the token does not allow sending {form}")
+        if len(body) > settings.max_message_bytes:
+            # Its topic would not take it, however often it came.
+            raise ProblemError(413, "Too large", f"a message has at most {settings.max_message_bytes} bytes")
         made = translated(body, FORMATS[form], Supplier(who.source, datetime.now(UTC), door.cameras), settings)
         raw = _Checked(raw_topic(form), body, headers=((SUPPLIER, who.source.encode()),))
         door.admit(who, 1)
@@ -333,7 +393,11 @@ def _values(body: bytes, most: int) -> list[bytes]:
     events = found if isinstance(found, list) else [found]
     if not 1 <= len(events) <= most:
         raise ProblemError(413, "Too many events", f"a request has 1 to {most} events")
-    return [orjson.dumps(event) for event in events]
+    try:
+        return [orjson.dumps(event) for event in events]
+    except orjson.JSONEncodeError:
+        # orjson reads 1024 levels, and writes 254.
+        raise ProblemError(400, "Not JSON", "nested in more than 254 levels") from None
 
 
 def _check(topic: str, value: bytes, who: Sender, settings: Settings) -> _Checked:
@@ -348,7 +412,7 @@ def _check(topic: str, value: bytes, who: Sender, settings: Settings) -> _Checke
 
 
 async def _answer(
-    door: Door, who: Sender, checked: Sequence[_Checked], key: str | None, body: bytes, *, dry_run: bool
+    door: Door, who: Sender, checked: Sequence[_Checked], key: str | None, *, dry_run: bool
 ) -> Response:
     door.admit(who, len(checked))
     if dry_run:
@@ -359,7 +423,8 @@ async def _answer(
             for index, item in enumerate(checked)
         ]
         return _response(200, items)
-    known = door.remembered(who, key, body)
+    asked = hashlib.sha256(b"\n".join([checked[0].topic.encode(), *(item.value for item in checked)])).digest()
+    known = door.remembered(who, key, asked)
     if known is not None:
         return known
     items = await door.publish(checked)
@@ -369,7 +434,7 @@ async def _answer(
         response.headers["Retry-After"] = "5"
         return response
     response = _response(422 if states == {"refused"} else 202, items)
-    door.remember(who, key, body, response)
+    door.remember(who, key, asked, response)
     return response
 
 

@@ -3,7 +3,7 @@
 A role is data; whoever administers the cluster grants it to a user. Nobody may do what no role says.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +18,7 @@ from kafka.admin import (
     ResourceType,
 )
 from kafka.admin import ACLResourcePatternType as Pattern
+from kafka.errors import NoError
 
 from streams.errors import BreachwatchError
 from streams.kafka.topics import BY_NAME, INGESTED, TOPICS, full_name
@@ -144,26 +145,61 @@ def _grants(role: Role, settings: Settings) -> Iterator[Grant]:
 
 def grant(client: KafkaAdminClient, user: str, found: list[Grant]) -> None:
     """Let the user do this, from any host; raises BreachwatchError when the cluster refuses."""
-    failed = client.create_acls([_acl(user, one) for one in found])["failed"]
-    if failed:
-        raise BreachwatchError(f"the cluster refused: {', '.join(error.__name__ for error in failed)}")
+    add(client, [entry(user, one) for one in found])
 
 
 def revoke(client: KafkaAdminClient, user: str) -> int:
     """Take every grant from the user; how many there were."""
     everything = ACLFilter(
-        principal=f"User:{user}",
+        principal=_principal(user),
         host="*",
         operation=ACLOperation.ANY,
         permission_type=ACLPermissionType.ALLOW,
         resource_pattern=ResourcePatternFilter(ResourceType.ANY, None, Pattern.ANY),
     )
-    return sum(len(taken) for _, taken, _ in client.delete_acls([everything]))
+    return _deleted(client, [everything])
 
 
-def _acl(user: str, one: Grant) -> ACL:
+def add(client: KafkaAdminClient, entries: Sequence[ACL]) -> None:
+    """Put entries on the access-control lists; raises BreachwatchError when the cluster refuses."""
+    failed = client.create_acls(list(entries))["failed"]
+    if failed:
+        raise BreachwatchError(f"the cluster refused: {', '.join(error.__name__ for error in failed)}")
+
+
+def take(client: KafkaAdminClient, entries: Sequence[ACL]) -> None:
+    """Take exactly these entries off the access-control lists; raises BreachwatchError when the cluster refuses."""
+    _deleted(
+        client,
+        [
+            ACLFilter(
+                one.principal,
+                one.host,
+                one.operation,
+                one.permission_type,
+                ResourcePatternFilter(
+                    one.resource_pattern.resource_type,
+                    one.resource_pattern.resource_name,
+                    one.resource_pattern.pattern_type,
+                ),
+            )
+            for one in entries
+        ],
+    )
+
+
+def _deleted(client: KafkaAdminClient, filters: list[ACLFilter]) -> int:
+    answers = client.delete_acls(filters)
+    failed = [error for _, _, error in answers if error is not NoError]
+    if failed:
+        raise BreachwatchError(f"the cluster refused: {', '.join(error.__name__ for error in failed)}")
+    return sum(len(taken) for _, taken, _ in answers)
+
+
+def entry(user: str, one: Grant) -> ACL:
+    """A grant as an entry of the access-control lists."""
     return ACL(
-        principal=f"User:{user}",
+        principal=_principal(user),
         host="*",
         operation=ACLOperation[one.operation],
         permission_type=ACLPermissionType.ALLOW,
@@ -173,3 +209,13 @@ def _acl(user: str, one: Grant) -> ACL:
             Pattern.PREFIXED if one.name.endswith("*") else Pattern.LITERAL,
         ),
     )
+
+
+def _principal(user: str) -> str:
+    """As the brokers have it. Raises BreachwatchError for a name that they would take for another than is meant."""
+    if not user or user != user.strip() or user == "*" or user.startswith("User:"):
+        raise BreachwatchError(
+            f"{user!r} is no user: give the name of the log-in, or the subject of the certificate, such as "
+            "CN=worker-1,O=Norfolk Constabulary, and without User: before it"
+        )
+    return f"User:{user}"

@@ -6,6 +6,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from kafka.admin import ConfigResource, KafkaAdminClient
@@ -88,16 +89,20 @@ class Problem:
 def cluster_of(settings: Settings) -> Cluster:
     """The cluster to use: as set, or the local Kafka in the data directory.
 
-    Raises KafkaUnavailableError when none is set and none runs; does not connect.
+    Raises KafkaUnavailableError when none is set and none runs, and BreachwatchError when a secret's file cannot be
+    read; does not connect.
     """
     if settings.bootstrap_servers:
-        password = settings.kafka_password
+        needing_tls = (settings.kafka_ca_file, settings.kafka_user, settings.kafka_client_cert_file)
         return Cluster(
             settings.bootstrap_servers,
-            tls=settings.kafka_tls or settings.kafka_ca_file is not None or settings.kafka_user is not None,
+            tls=settings.kafka_tls or any(value is not None for value in needing_tls),
             ca_file=settings.kafka_ca_file,
             user=settings.kafka_user,
-            password=None if password is None else password.get_secret_value(),
+            password=_secret(settings, "kafka_password_file"),
+            cert_file=settings.kafka_client_cert_file,
+            key_file=settings.kafka_client_key_file,
+            key_password=_secret(settings, "kafka_key_password_file"),
         )
     data_dir = settings.data_dir / "kafka"
     found = local.status(data_dir)
@@ -107,6 +112,22 @@ def cluster_of(settings: Settings) -> Cluster:
         f"no local Kafka runs in {data_dir} and BREACHWATCH_BOOTSTRAP_SERVERS is not set: "
         "run `breachwatch kafka start`, or set it to a cluster's addresses"
     )
+
+
+def _secret(settings: Settings, name: str) -> str | None:
+    """What the file of the setting ``name`` holds, without the line end that editors and orchestrators add."""
+    file: Path | None = getattr(settings, name)
+    if file is None:
+        return None
+    try:
+        found = file.read_text("utf-8").removesuffix("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        # The decoder's own text shows the bytes.
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise BreachwatchError(f"BREACHWATCH_{name.upper()}: {file} cannot be read: {why}") from None
+    if not found or "\n" in found:
+        raise BreachwatchError(f"BREACHWATCH_{name.upper()}: {file} must hold the password in one line, no more")
+    return found
 
 
 def diff(specs: Sequence[TopicSpec], existing: Mapping[str, TopicState]) -> tuple[Change, ...]:

@@ -69,11 +69,15 @@ class _Refusals(logging.Handler):
         super().__init__(logging.WARNING)
         self.log_in = False
         self.certificate = False
+        self.ours = False
+        """Of ours that we do not show, or that is not taken."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
         self.log_in |= "SaslAuthenticationFailedError" in text
         self.certificate |= "CERTIFICATE_VERIFY_FAILED" in text
+        # Whichever alert of TLS a broker chooses (RFC 8446 section 6.2): required, unknown, bad, expired.
+        self.ours |= "_ALERT_" in text and ("CERTIFICATE" in text or "UNKNOWN_CA" in text)
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -95,13 +99,21 @@ def _unavailable(cluster: Cluster, refusals: _Refusals) -> KafkaUnavailableError
     if refusals.log_in:
         return KafkaUnavailableError(
             f"the log-in as {cluster.user} was refused at {cluster}: look at BREACHWATCH_KAFKA_USER and "
-            "BREACHWATCH_KAFKA_PASSWORD"
+            "BREACHWATCH_KAFKA_PASSWORD_FILE"
         )
     if refusals.certificate:
         return KafkaUnavailableError(
             f"the certificate of {cluster} is not signed by an authority that is known here: set "
             "BREACHWATCH_KAFKA_CA_FILE to the PEM file of the one that signed it"
         )
+    if refusals.ours:
+        shown = (
+            "wants a certificate of ours: set BREACHWATCH_KAFKA_CLIENT_CERT_FILE and its _KEY_FILE"
+            if cluster.cert_file is None
+            else f"does not take the certificate in {cluster.cert_file}: it must be signed by an authority that the "
+            "brokers trust, and not have ended"
+        )
+        return KafkaUnavailableError(f"{cluster} {shown}")
     hint = (
         ""
         if cluster.tls
@@ -115,9 +127,9 @@ def _unavailable(cluster: Cluster, refusals: _Refusals) -> KafkaUnavailableError
 
 def may_not(cluster: Cluster, what: str) -> KafkaRequestError:
     """The error for a user whom the cluster's access-control lists do not let do `what`."""
-    who = cluster.user or "somebody who is not logged in"
     return KafkaRequestError(
-        f"{who} may not {what}: whoever administers the cluster can grant a role, see `breachwatch access roles`"
+        f"{cluster.who} may not {what}: whoever administers the cluster can grant a role, "
+        "see `breachwatch access roles`"
     )
 
 

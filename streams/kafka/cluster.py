@@ -15,7 +15,8 @@ MECHANISM = "SCRAM-SHA-512"
 class Cluster:
     """``addresses`` are ``host:port[,host:port]``; a user logs in by SCRAM, and never without TLS.
 
-    ``ca_file`` (PEM) is what the brokers' certificates are checked against; None: the system's authorities.
+    ``ca_file`` (PEM) is what the brokers' certificates are checked against; None: the system's authorities. A client
+    that shows a certificate of its own (``cert_file`` and ``key_file``, PEM) needs no user: it is its subject's name.
     """
 
     addresses: str
@@ -23,6 +24,9 @@ class Cluster:
     ca_file: Path | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    key_password: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return self.addresses
@@ -52,13 +56,30 @@ class Cluster:
             }
         return found
 
+    @property
+    def who(self) -> str:
+        """As whom we are there, for people."""
+        if self.user is not None:
+            return self.user
+        return f"the holder of {self.cert_file}" if self.cert_file is not None else "somebody who is not logged in"
+
     def ssl_context(self) -> ssl.SSLContext | None:
-        """None where the connection is not encrypted."""
+        """None where the connection is not encrypted. Raises BreachwatchError for a file that cannot be used."""
         if not self.tls:
             return None
         try:
-            return ssl.create_default_context(cafile=self.ca_file)
+            context = ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ssl.SSLError) as error:
             raise BreachwatchError(
                 f"BREACHWATCH_KAFKA_CA_FILE: {self.ca_file} cannot be read as certificates: {error}"
             ) from None
+        if self.cert_file is not None:
+            try:
+                # Without any password OpenSSL would ask for one at the terminal, and wait.
+                context.load_cert_chain(self.cert_file, self.key_file, self.key_password or "")
+            except (OSError, ssl.SSLError) as error:
+                raise BreachwatchError(
+                    f"BREACHWATCH_KAFKA_CLIENT_CERT_FILE and _KEY_FILE: {self.cert_file} and {self.key_file} are no "
+                    f"certificate with its key (BREACHWATCH_KAFKA_KEY_PASSWORD_FILE, if it is encrypted): {error}"
+                ) from None
+        return context

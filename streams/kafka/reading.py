@@ -35,7 +35,7 @@ def opened(cluster: Cluster, topic: str, fetch_wait_ms: int) -> Iterator[tuple[A
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:
             # A broker hides a topic from those who have no right on it.
-            hidden = f", or {cluster.user} may not read it: see `breachwatch access roles`" if cluster.user else ""
+            hidden = f", or {cluster.who} may not read it: see `breachwatch access roles`" if cluster.tls else ""
             raise BreachwatchError(f"{topic} is not in the cluster: see `breachwatch topics plan`{hidden}")
         partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(partitions)

@@ -40,7 +40,8 @@ class Topic:
     """One topic, without the prefix that a deployment puts before its name.
 
     ``retention_ms`` is None where nothing is deleted by age, ``min_compaction_lag_ms`` how long every
-    version of a compacted record can still be read, and ``max_message_bytes`` the largest batch.
+    version of a compacted record can still be read, and ``max_message_bytes`` the largest batch. ``why`` says why it
+    is kept so long and no longer; ``personal`` whose data is in it.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Topic:
     purpose: str
     key: str
     cleanup: Cleanup
+    why: str
+    personal: str
     retention_ms: int | None = None
     min_compaction_lag_ms: int = 0
     max_message_bytes: int = DEFAULT_MESSAGE_BYTES
@@ -66,7 +69,7 @@ class TopicSpec:
     config: dict[str, str]
 
 
-def _raw(name: str, days: int, what: str) -> Topic:
+def _raw(name: str, days: int, what: str, personal: str, why: str) -> Topic:
     """What a supplier sends in a format of its own; an adapter makes inbound events of it, again if need be."""
     return Topic(
         name=f"raw-{name}",
@@ -74,12 +77,14 @@ def _raw(name: str, days: int, what: str) -> Topic:
         purpose=f"{what}, as they came.",
         key="the supplier's own, not trusted",
         cleanup="delete",
+        why=why,
+        personal=personal,
         retention_ms=days * DAY_MS,
         max_message_bytes=LARGE_MESSAGE_BYTES,
     )
 
 
-def _copy(name: str, days: int, purpose: str) -> Topic:
+def _copy(name: str, days: int, purpose: str, personal: str, why: str) -> Topic:
     """What is sent already, in another format, for systems that take it that way."""
     return Topic(
         name=name,
@@ -87,11 +92,13 @@ def _copy(name: str, days: int, purpose: str) -> Topic:
         purpose=purpose,
         key="as the original's",
         cleanup="delete",
+        why=why,
+        personal=personal,
         retention_ms=days * DAY_MS,
     )
 
 
-def _inbound(name: str, days: int, purpose: str) -> Topic:
+def _inbound(name: str, days: int, purpose: str, personal: str, why: str) -> Topic:
     """Time-limited, never compacted: a foreign key cannot erase another sender's message."""
     return Topic(
         name=name,
@@ -99,29 +106,102 @@ def _inbound(name: str, days: int, purpose: str) -> Topic:
         purpose=purpose,
         key="the sender's own, not trusted",
         cleanup="delete",
+        why=why,
+        personal=personal,
         retention_ms=days * DAY_MS,
         max_message_bytes=LARGE_MESSAGE_BYTES,
     )
 
 
 TOPICS: tuple[Topic, ...] = (
-    _inbound("orders", 30, "Orders made, varied, served and discharged, from courts and records."),
-    _inbound("breach-reports", 30, "Breaches that callers and staff report."),
-    _inbound("sightings", 7, "Positions of tags and people, and the plate reads that matched an order."),
-    _inbound("sightings-backfill", 7, "Sightings in bulk, of a time gone by: taken up while nothing else waits."),
-    _inbound("anpr-reads", 2, "Every read of the number-plate cameras; only the gate reads it."),
-    _inbound("custody-events", 30, "Detentions, releases and bail, from custody."),
-    _inbound("task-updates", 30, "What people did with a task, from the dashboards."),
-    _inbound("source-heartbeats", 2, "Signs of life of each source, so that its silence is noticed."),
-    _raw("traccar", 14, "Positions and events that Traccar forwards"),
-    _raw("plate-recognizer", 2, "Plates that Plate Recognizer Stream has read"),
-    _raw("owntracks", 14, "Locations that OwnTracks sends"),
+    _inbound(
+        "orders",
+        30,
+        "Orders made, varied, served and discharged, from courts and records.",
+        "respondents and protected persons: names, addresses, zones",
+        "What they say lives on in the changelogs. A month is how far back a damaged state is made again from what "
+        "was sent; what is older, courts send again (`breachwatch orders reconcile` names it).",
+    ),
+    _inbound(
+        "breach-reports",
+        30,
+        "Breaches that callers and staff report.",
+        "who reports, whom, in their own words",
+        "What they say lives on as a breach. A month is how far back a damaged state is made again.",
+    ),
+    _inbound(
+        "sightings",
+        7,
+        "Positions of tags and people, and the plate reads that matched an order.",
+        "where respondents and protected persons were",
+        "The policy's horizon: older positions are not judged with the rest, so nothing needs them any more.",
+    ),
+    _inbound(
+        "sightings-backfill",
+        7,
+        "Sightings in bulk, of a time gone by: taken up while nothing else waits.",
+        "where respondents and protected persons were",
+        "As sightings; and a backlog that waits behind everything else must not expire over a weekend.",
+    ),
+    _inbound(
+        "anpr-reads",
+        2,
+        "Every read of the number-plate cameras; only the gate reads it.",
+        "where everybody drove, nearly all on no order",
+        "The gate needs minutes. Two days are how long it may be down without loss, and how late an order may become "
+        "known and its vehicle still be found (`breachwatch rescan`). The national service has them for longer.",
+    ),
+    _inbound(
+        "custody-events",
+        30,
+        "Detentions, releases and bail, from custody.",
+        "who was arrested and released",
+        "What they say lives on in the row. A month is how far back a damaged state is made again.",
+    ),
+    _inbound(
+        "task-updates",
+        30,
+        "What people did with a task, from the dashboards.",
+        "officers, by what they are called there",
+        "Each is on the audit trail. A month is how far back a damaged state is made again.",
+    ),
+    _inbound(
+        "source-heartbeats",
+        2,
+        "Signs of life of each source, so that its silence is noticed.",
+        "none",
+        "A silence is told after minutes; two days are enough to see when it began.",
+    ),
+    _raw(
+        "traccar",
+        14,
+        "Positions and events that Traccar forwards",
+        "where those who carry a device were",
+        "A fault of an adapter is found within two weeks, holidays included; then it is made again from here.",
+    ),
+    _raw(
+        "plate-recognizer",
+        2,
+        "Plates that Plate Recognizer Stream has read",
+        "where everybody drove, nearly all on no order",
+        "As anpr-reads, of which they become a part.",
+    ),
+    _raw(
+        "owntracks",
+        14,
+        "Locations that OwnTracks sends",
+        "where those who carry a telephone were",
+        "As raw-traccar.",
+    ),
     Topic(
         name="subject-events",
         direction="internal",
         purpose="Every judged event of a subject, re-keyed by us; the assess agent's only input.",
         key="subject_id",
         cleanup="delete",
+        why="What rows were decided from: `breachwatch verify` reads it again and compares, and a mended rule is "
+        "replayed on it. Rows and evidence hold what must be known for longer.",
+        personal="all of a subject: what the inbound topics say of them",
         retention_ms=30 * DAY_MS,
         max_message_bytes=LARGE_MESSAGE_BYTES,
     ),
@@ -131,7 +211,9 @@ TOPICS: tuple[Topic, ...] = (
         purpose="Events that name nobody we know yet, driven on when an identifier appears; null when driven.",
         key="our hash of the event id",
         cleanup="compact,delete",
-        # A day more than the horizon of 7 days: nothing goes while it may still be driven again.
+        why="An event is driven again when its identifier appears, up to the policy's horizon of 7 days; a day more, "
+        "so that nothing goes while it may still be driven.",
+        personal="as the inbound topics, of people whom no order names",
         retention_ms=8 * DAY_MS,
         max_message_bytes=LARGE_MESSAGE_BYTES,
     ),
@@ -141,6 +223,9 @@ TOPICS: tuple[Topic, ...] = (
         purpose="Which plate, device or phone stands for which subject or protected person, and when.",
         key="the identifier's own id, hashed",
         cleanup="compact",
+        why="Without it nobody is found by what they drive or carry. What belongs to an ended order stays, with its "
+        "end: an event of before may still arrive. It leaves with a null, when somebody is erased.",
+        personal="plates, devices, telephones, and whose they are",
     ),
     Topic(
         name="source-controls",
@@ -148,6 +233,8 @@ TOPICS: tuple[Topic, ...] = (
         purpose="Which sources somebody has switched off, and why.",
         key="source",
         cleanup="compact",
+        why="Until it is switched on again: a source must not come back by itself.",
+        personal="none; who switched it off, by name",
     ),
     Topic(
         name="arrest-tasks",
@@ -155,6 +242,9 @@ TOPICS: tuple[Topic, ...] = (
         purpose="The latest state of every arrest task; null once it is erased.",
         key="task_id",
         cleanup="compact",
+        why="A control room reads the latest state of each from the beginning. A closed task stays until somebody is "
+        "erased: that it was closed, and how, must not depend on who read it in time.",
+        personal="the respondent, what they did, where they were last seen",
         # A dashboard that was away for less than an hour still sees each step of a task, not only the last.
         min_compaction_lag_ms=HOUR_MS,
     ),
@@ -164,6 +254,8 @@ TOPICS: tuple[Topic, ...] = (
         purpose="The latest state of every safeguarding task: who must be told what, and how to reach them safely.",
         key="safeguarding_id",
         cleanup="compact",
+        why="As arrest-tasks.",
+        personal="protected persons by reference, and safe ways to reach them",
         min_compaction_lag_ms=HOUR_MS,
     ),
     Topic(
@@ -172,6 +264,8 @@ TOPICS: tuple[Topic, ...] = (
         purpose="What became of each task update: accepted, or refused and why.",
         key="task_id, or the update's id where it names no task",
         cleanup="delete",
+        why="A dashboard that sent an update was told within seconds; a week bridges one that was away.",
+        personal="officers, by what they are called there",
         retention_ms=7 * DAY_MS,
     ),
     Topic(
@@ -180,6 +274,9 @@ TOPICS: tuple[Topic, ...] = (
         purpose="What a person must see now; may repeat, alert_id tells.",
         key="alert_id",
         cleanup="delete",
+        why="A dashboard that was away catches up, and a month's alerts can be reviewed; the tasks and the audit "
+        "trail have the rest.",
+        personal="the respondent by reference, what was breached",
         retention_ms=30 * DAY_MS,
     ),
     Topic(
@@ -188,6 +285,9 @@ TOPICS: tuple[Topic, ...] = (
         purpose="Every decision and its reasons.",
         key="subject_id",
         cleanup="delete",
+        why="A year, and a month to answer in: reviews, complaints and inspections ask how a decision was made (DPA "
+        "2018 s62). What a force must keep longer belongs in its records system.",
+        personal="the respondent by reference, every decision on them; who did what",
         retention_ms=400 * DAY_MS,
     ),
     Topic(
@@ -196,6 +296,8 @@ TOPICS: tuple[Topic, ...] = (
         purpose="What became of each source's events, as counts; the newest of each process counts.",
         key="process and source",
         cleanup="compact,delete",
+        why="The newest counts of each process; a process that is gone is forgotten after a week.",
+        personal="none",
         retention_ms=7 * DAY_MS,
     ),
     Topic(
@@ -204,17 +306,36 @@ TOPICS: tuple[Topic, ...] = (
         purpose="Messages that could not be used: the original bytes, and the reason in headers.",
         key="our hash of topic, partition and offset",
         cleanup="delete",
+        why="Somebody's order may be in it, and is not in force until it is mended: it must outlast a fault that is "
+        "found by a quarter's review. Mended or dismissed letters are of no more use; shorten it where letters "
+        "are worked off daily.",
+        personal="whatever was sent, unread: as the topic it came on",
         retention_ms=90 * DAY_MS,
         max_message_bytes=DEAD_LETTER_BYTES,
     ),
-    _copy("alerts-cap", 7, "Alerts in CAP 1.2."),
-    _copy("cloud-events", 7, "All that is sent, as CloudEvents in structured mode."),
+    _copy(
+        "alerts-cap",
+        7,
+        "Alerts in CAP 1.2.",
+        "as alerts",
+        "What takes copies reads them within minutes; a week bridges one that was away.",
+    ),
+    _copy(
+        "cloud-events",
+        7,
+        "All that is sent, as CloudEvents in structured mode.",
+        "as alerts, tasks and audit",
+        "As alerts-cap.",
+    ),
     Topic(
         name="breachwatch-subjects-changelog",
         direction="changelog",
         purpose="The log of the table of subjects; a lost store is rebuilt from it.",
         key="subject_id",
         cleanup="compact",
+        why="An order may have been loaded two years ago and not changed since. What a row drops by its rule is gone "
+        "from here a week later; the whole row leaves with a null, when somebody is erased.",
+        personal="all that is known of a subject",
     ),
     Topic(
         name="breachwatch-records-changelog",
@@ -222,6 +343,8 @@ TOPICS: tuple[Topic, ...] = (
         purpose="The log of the table of evidence and order versions; a lost store is rebuilt from it.",
         key="subject_id, and the minute or the order version",
         cleanup="compact",
+        why="As breachwatch-subjects-changelog; positions leave after the policy's horizon.",
+        personal="evidence, and every version of an order",
         max_message_bytes=LARGE_MESSAGE_BYTES,
     ),
 )
@@ -271,3 +394,22 @@ def _segment_ms(topic: Topic) -> int:
     the open files would be too many.
     """
     return 7 * DAY_MS if (topic.retention_ms or 0) > 30 * DAY_MS else DAY_MS
+
+
+def kept_for(topic: Topic) -> str:
+    """How long a message can be read after it came, for people: at the latest, since a closed segment goes as one."""
+    if topic.retention_ms is not None:
+        return f"{topic.retention_ms // DAY_MS} days, gone {_segment_ms(topic) // DAY_MS} later at the latest"
+    return (
+        f"the newest of a key until a null; what it replaced is gone after some {LAST_COMPACTION_MS // DAY_MS} days"
+    )
+
+
+def retention_table() -> str:
+    """Every topic, how long it is kept, whose data is in it and why it is kept so long, as a table in Markdown."""
+    rows = [
+        ("topic", "kept for", "personal data", "why so long, and no longer"),
+        ("---",) * 4,
+        *((f"`{topic.name}`", kept_for(topic), topic.personal, topic.why) for topic in TOPICS),
+    ]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)

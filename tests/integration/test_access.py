@@ -1,24 +1,20 @@
 """SASL/SCRAM over TLS with access-control lists, on a real broker: who has no right can do nothing."""
 
 import asyncio
+import traceback
+import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 import pytest
-import trustme
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from authority import AUTHORIZED, Authority
 from cryptography.x509 import load_pem_x509_certificates
-from harness import Pipeline, ago, eventually, order, plate_read, report, runner, task_update
+from harness import Pipeline, Process, ago, eventually, order, plate_read, report, runner, task_update
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
-from pydantic import SecretStr
 from recipes import recipes, run_java, write_recipes
 from test_metrics import scrape
 
@@ -38,7 +34,7 @@ from streams.rescan import Search, rescan
 from streams.sender import NotAcknowledgedError, Sender
 from streams.settings import Settings
 
-PASSWORD = "only-on-loopback"
+PASSWORD, WRONG_PASSWORD = "only-on-loopback", "as-secret-as-the-right-one"
 USERS = {
     "courts": "publish-orders",
     "calls": "publish-breach-reports",
@@ -61,28 +57,22 @@ class Secured:
     """By the listener for clients; who nobody is logged in as."""
 
     def user(self, name: str, password: str = PASSWORD) -> Settings:
-        return self.outside.model_copy(update={"kafka_user": name, "kafka_password": SecretStr(password)})
+        file = self.outside.data_dir / f"password-{len(password)}"
+        file.write_text(f"{password}\n")
+        return self.outside.model_copy(update={"kafka_user": name, "kafka_password_file": file})
 
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """A broker whose second listener speaks SASL_SSL, with topics, users and their grants."""
     folder = tmp_path_factory.mktemp("secured")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    issued = authority.issue_cert("127.0.0.1")
-    key = load_pem_private_key(issued.private_key_pem.bytes(), password=None)
-    # Java reads keys as PKCS #8 (RFC 5208) alone.
-    pkcs8 = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "broker.pem").write_bytes(pkcs8 + b"".join(part.bytes() for part in issued.cert_chain_pems))
+    authority = Authority(folder)
     door = local.Door(
         "SASL_SSL",
-        properties={
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            # The brokers themselves, and these tests as the administrator, by the listener that is not for clients.
-            "super.users": "User:ANONYMOUS",
+        properties=AUTHORIZED
+        | {
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(folder / "broker.pem"),
+            "ssl.keystore.location": str(authority.broker()),
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
             "listener.name.door.scram-sha-512.sasl.jaas.config": (
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;"
@@ -101,7 +91,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
                     access.grant(client, user, access.grants(role, inside))
         yield Secured(
             inside,
-            Settings(bootstrap_servers=kafka.door_servers, kafka_ca_file=folder / "ca.pem", data_dir=folder),
+            Settings(bootstrap_servers=kafka.door_servers, kafka_ca_file=authority.file, data_dir=folder),
         )
 
 
@@ -122,7 +112,8 @@ def test_the_pipeline_runs_with_its_roles_alone(
 ) -> None:
     pipeline = Pipeline(secured.inside, tmp_path)
     try:
-        pipeline.worker(settings=secured.user("w1"))
+        [port] = local.free_ports(1)
+        pipeline.worker(settings=secured.user("w1").model_copy(update={"metrics_port": port}))
         pipeline.gate(secured.user("g1"))
         pipeline.ready(workers=1, gates=1)
         send(secured.user("courts"), "orders", order("S1", plate="BD15 DLO"))
@@ -145,6 +136,16 @@ def test_the_pipeline_runs_with_its_roles_alone(
         assert (code, err) == (1, "")
         assert "order O-S1: in force here alone" in out
         assert out.endswith("1 alerts sent\n")
+        refused = pipeline.worker("w2", secured.user("w1", WRONG_PASSWORD))
+        assert refused.wait() == 1
+        for process in pipeline.processes:
+            _keeps_to_itself(process)
+        doctor = runner(secured.user("w1"), monkeypatch, capsysbinary)("doctor")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            shown = answer.read().decode()
+        assert "breachwatch_events_in_total" in shown
+        for text in (*map(str, doctor), shown):
+            assert PASSWORD not in text
     finally:
         pipeline.close()
 
@@ -188,6 +189,20 @@ def test_who_mends_dead_letters_may_say_that_one_was_handled(
     place = f"{sent.partition}:{sent.offset}"
     assert mend("dead-letters", "dismiss", place, "--reason", "of no use") == (0, "1 dead letters dismissed\n", "")
     assert place not in mend("dead-letters", "list", "--json")[1]
+
+
+def _keeps_to_itself(process: Process) -> None:
+    """No password is among its arguments, in its environment or in its log, or in that of a process of its own."""
+    texts = [process.log.read_bytes()]
+    if process.exit_code is None:
+        alive = psutil.Process(process.pid)
+        for one in (alive, *alive.children(recursive=True)):
+            folder = Path("/proc", str(one.pid))
+            texts += [(folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()]
+        assert any(b"BREACHWATCH_KAFKA_PASSWORD_FILE" in text for text in texts), "it was looked at while it had one"
+    for text in texts:
+        for password in (PASSWORD, WRONG_PASSWORD):
+            assert password.encode() not in text, process.name
 
 
 @pytest.mark.parametrize(
@@ -250,18 +265,20 @@ def test_who_may_not_read_cannot(secured: Secured, user: str, topic: str) -> Non
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"kafka_password": SecretStr("wrong")}, "log-in as courts was refused"),
-        ({"kafka_user": None, "kafka_password": None}, "no Kafka answers"),
+        ({"password": WRONG_PASSWORD}, "log-in as courts was refused"),
+        ({"kafka_user": None, "kafka_password_file": None}, "no Kafka answers"),
         ({"kafka_ca_file": None, "kafka_tls": True}, "certificate"),
     ],
 )
 def test_a_log_in_that_fails_says_why(secured: Secured, changes: dict[str, Any], says: str) -> None:
-    settings = secured.user("courts").model_copy(update=changes)
+    settings = secured.user("courts", changes.pop("password", PASSWORD)).model_copy(update=changes)
 
     def told() -> str:
         with pytest.raises(BreachwatchError) as raised:
             send(settings, "orders", order("S2"))
-        assert PASSWORD not in str(raised.value)
+        text = "".join(traceback.format_exception(raised.value))
+        assert PASSWORD not in text
+        assert WRONG_PASSWORD not in text
         return str(raised.value)
 
     # On a busy machine the five seconds of an attempt may be over before the broker has said why.

@@ -121,6 +121,31 @@ def test_the_same_request_twice_is_done_once(settings: Settings) -> None:
     assert len(log(settings, "sightings")) == 1
 
 
+def test_a_key_that_was_used_elsewhere_hides_no_event(settings: Settings) -> None:
+    """The same body is another event on another topic, and in binary mode under other headers."""
+
+    def named(event: Any) -> dict[str, str]:
+        return {f"ce_{name}": str(value) for name, value in event.items() if name not in ("data", "exercise")}
+
+    async def run() -> list[httpx.Response]:
+        async with opened(settings) as call:
+            body = orjson.dumps(tag_fix("T1"))
+            one, other = tag_fix("T1"), tag_fix("T1")
+            data, how = orjson.dumps(one["data"]), {"ce_specversion": "1.0", "idempotency_key": "b"}
+            return [
+                await call("topics/sightings/events", body, idempotency_key="k"),
+                await call("topics/sightings-backfill/events", body, both, idempotency_key="k"),
+                await call("topics/sightings/events", data, **how, **named(one)),
+                await call("topics/sightings/events", data, **how, **named(other)),
+            ]
+
+    both = token(scope="publish:sightings publish:sightings-backfill")
+    answers = asyncio.run(run())
+    assert [answer.status_code for answer in answers] == [202, 422, 202, 422]
+    assert all(answer.json()["title"] == "Idempotency-Key used twice" for answer in answers[1::2])
+    assert len(log(settings, "sightings")) == 2
+
+
 def test_what_another_format_brings_is_kept_as_it_came_and_said_at_once(settings: Settings) -> None:
     message = {"_type": "location", "topic": "owntracks/sam/phone", "tst": 1764059400, "lat": 52.6, "lon": 1.3}
     answer = asked(settings, "adapters/owntracks", message)

@@ -13,7 +13,9 @@ import pytest
 from harness import Event, Fact, Pipeline, ago, order, plate_read, producer, report, tag_fix
 
 from streams.kafka import jars
+from streams.kafka.cluster import Cluster
 from streams.kafka.local import _java
+from streams.kafka.reading import read_all
 from streams.kafka.topics import full_name
 from streams.settings import Settings
 
@@ -46,14 +48,14 @@ def by_kafka_python(settings: Settings, messages: list[Message]) -> None:
     sender.close()
 
 
-def by_librdkafka(settings: Settings, messages: list[Message]) -> None:
+def by_librdkafka(settings: Settings, messages: list[Message], **more: Any) -> None:
     failed: list[Any] = []
 
     def told(error: Any, _message: Any) -> None:
         if error is not None:
             failed.append(error)
 
-    sender = confluent_kafka.Producer({"bootstrap.servers": settings.bootstrap_servers, "acks": "all"})
+    sender = confluent_kafka.Producer({"bootstrap.servers": settings.bootstrap_servers, "acks": "all", **more})
     for topic, key, value in messages:
         sender.produce(topic, key=key, value=value, on_delivery=told)
     assert sender.flush(30) == 0
@@ -118,3 +120,30 @@ def test_events_of_this_sender_join(pipeline: Pipeline, send: Callable[[Settings
     pipeline.until_facts(expected, *subjects)
     tasks = [task for subject in subjects for task in pipeline.outputs.tasks_of(subject)]
     assert len(tasks) == len(subjects), "one task a subject"
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_events_of_a_sender_that_compresses_join(pipeline: Pipeline, codec: str) -> None:
+    """A codec that a reader of ours did not have would stop it at the first such batch, and each time it starts."""
+    subject, number = f"C-{codec}", ["gzip", "snappy", "lz4", "zstd"].index(codec)
+    tag, plate, at = f"TAG-{codec}", f"CC0{number}GHJ", ago(60)
+    by_librdkafka(
+        pipeline.settings,
+        [
+            (full_name(pipeline.settings, topic), None, orjson.dumps(event))
+            for topic, event in (
+                ("orders", order(subject, plate=plate, tag=tag)),
+                ("sightings", tag_fix(tag, at)),
+                ("anpr-reads", plate_read(plate, at)),
+            )
+        ],
+        **{"compression.type": codec},
+    )
+    expected = {
+        Fact(subject, f"O-{subject}", "T1", "confirmed", at, None),
+        Fact(subject, f"O-{subject}", "T1", "vehicle", at, None),
+    }
+    pipeline.until_facts(expected, subject)
+    cluster = Cluster(pipeline.settings.bootstrap_servers or "")
+    shown = [message.value for message in read_all(cluster, full_name(pipeline.settings, "orders"))]
+    assert any(f"O-{subject}".encode() in value for value in shown), "for those who tail it too"

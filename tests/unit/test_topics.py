@@ -1,12 +1,13 @@
 """The list of topics, and what is decided from it."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from streams.kafka.admin import Change, Plan, TopicsRefusedError, TopicState, apply, diff, problems, render
-from streams.kafka.topics import BY_NAME, DAY_MS, TOPICS, TopicSpec, full_name, topic_specs
+from streams.kafka.topics import BY_NAME, DAY_MS, TOPICS, TopicSpec, full_name, retention_table, topic_specs
 from streams.settings import Settings
 
 DEVELOPMENT = Settings(environment="development", topic_prefix="", replication=None)
@@ -172,3 +173,20 @@ def test_every_problem_is_named() -> None:
         "auto.create.topics.enable is true on broker 2, and must be false: "
         "a topic made unasked has the wrong number of partitions for ever",
     ]
+
+
+def test_the_document_of_retention_is_current() -> None:
+    document = (Path(__file__).parents[2] / "deploy" / "retention.md").read_text("utf-8")
+    assert retention_table() in document, "put what `breachwatch topics retention` prints in place of its table"
+
+
+def test_what_is_raw_and_personal_goes_by_age_and_soon() -> None:
+    """UK GDPR article 5(1)(e), and DPA 2018 s39: no longer than the purpose needs."""
+    for topic in TOPICS:
+        assert topic.why.endswith((".", ")")), topic.name
+        assert topic.personal, topic.name
+        if topic.direction in ("inbound", "raw", "copy"):
+            assert topic.retention_ms is not None, topic.name
+            assert topic.retention_ms <= 30 * DAY_MS, topic.name
+        if "everybody drove" in topic.personal:
+            assert topic.retention_ms == 2 * DAY_MS, topic.name
