@@ -36,11 +36,15 @@ lint: setup
 format: setup
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-# Without index or find-links lines: a lock says what, never where from.
+# Without index or find-links lines: a lock says what, never where from. What the image has, and what builds it, are
+# locks of their own, at the versions that the tests ran with.
+COMPILE := env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes \
+  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 lock: setup
-	@env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --extra test --extra dev \
-	  --generate-hashes --strip-extras --allow-unsafe \
-	  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links -o requirements.txt pyproject.toml
+	@$(COMPILE) --extra local --extra test --extra dev -o requirements.txt pyproject.toml
+	@$(COMPILE) --constraint requirements.txt -o deploy/container/requirements.txt pyproject.toml
+	@$(COMPILE) --constraint requirements.txt --only-build-deps --build-deps-for wheel \
+	  -o deploy/container/build.txt pyproject.toml
 
 # What a release is made of, from the lock, as CycloneDX. The command checks it against CycloneDX's schema, and writes
 # nothing that does not pass.

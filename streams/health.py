@@ -1,4 +1,4 @@
-"""What a process says of itself on loopback: /metrics, /healthz (alive) and /readyz (able to do its work now).
+"""What a process says of itself: /metrics, /healthz (alive) and /readyz (able to do its work now).
 
 All on one port, from a thread of its own: a process whose event loop stands still must still be able to say so.
 """
@@ -54,8 +54,8 @@ def _wrong(checks: dict[str, Check]) -> dict[str, str]:
     return {name: why for name, why in found.items() if why is not None}
 
 
-def serve(port: int, health: Health) -> None:
-    """Serve on loopback; 0: not at all. Raises BreachwatchError when the port is taken."""
+def serve(host: str, port: int, health: Health) -> None:
+    """Serve on this address; port 0: not at all. Raises BreachwatchError when it cannot be had."""
     if not port:
         return
     exposition = make_wsgi_app()
@@ -73,10 +73,10 @@ def serve(port: int, health: Health) -> None:
         return [orjson.dumps({"ok": not wrong, "wrong": wrong})]
 
     try:
-        server = make_server("127.0.0.1", port, answer, server_class=_Server, handler_class=_Quiet)
+        server = make_server(host, port, answer, server_class=_Server, handler_class=_Quiet)
     except OSError as error:
         raise BreachwatchError(
-            f"metrics port {port} cannot be used ({error.strerror}): each process needs one of its own"
+            f"metrics port {port} of {host} cannot be used ({error.strerror}): each process needs one of its own"
         ) from None
     threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
 

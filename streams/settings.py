@@ -157,9 +157,11 @@ class Settings(BaseSettings):
     canary_through_gate: bool = Field(
         default=True, description="each of them also as a plate read; off where no gate runs"
     )
-    metrics_port: int = Field(
-        default=0, ge=0, le=65535, description="port of /metrics, /healthz and /readyz on loopback; 0: none"
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="address that /metrics, /healthz and /readyz are served on, to whoever asks: nothing personal is",
     )
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="their port; 0: none of them")
 
     @field_validator("canary_interval_s")
     @classmethod

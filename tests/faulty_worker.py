@@ -47,7 +47,7 @@ if __name__ == "__main__":
     name, how, topic = sys.argv[1:]
     configure_logging()
     settings, health = Settings(), Health("worker")
-    serve(settings.metrics_port, health)
+    serve(settings.metrics_host, settings.metrics_port, health)
     app = create_app(settings, name, health)
     break_sends(how, topic, lambda: app.crash(RuntimeError("something else is broken")))
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

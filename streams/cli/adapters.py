@@ -45,7 +45,7 @@ def run(names: Names = None) -> None:
     configure_logging()
     prepare()
     health = Health("adapters")
-    serve(settings.metrics_port, health)
+    serve(settings.metrics_host, settings.metrics_port, health)
     asyncio.run(running.run(settings, chosen, health))
 
 

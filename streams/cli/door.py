@@ -21,7 +21,7 @@ def command() -> None:
     configure_logging()
     keys = Keys(settings.door_jwks_file, settings.door_audience, settings.door_issuer)
     health = Health("door")
-    serve(settings.metrics_port, health)
+    serve(settings.metrics_host, settings.metrics_port, health)
     app = create(settings, keys)
     health.ready["producer"] = app.state.door.ready
     uvicorn.run(

@@ -22,6 +22,6 @@ def command(
     configure_logging()
     prepare()
     health = Health("worker")
-    serve(settings.metrics_port, health)
+    serve(settings.metrics_host, settings.metrics_port, health)
     app = create_app(settings, name, health)
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

