@@ -18,5 +18,5 @@ def command() -> None:
     configure_logging()
     prepare()
     health = Health("lookout")
-    serve(settings.metrics_port, health)
+    serve(settings.metrics_host, settings.metrics_port, health)
     asyncio.run(run(settings, health))

@@ -63,7 +63,7 @@ ROLES: dict[str, Role] = {
     "lookout": Role(
         "watches the pipeline from outside; of what others read, the append time of the oldest message; breaches an "
         "order of its own as an exercise",
-        (*_IN, *_RAW, "subject-events", *_OUT, "breachwatch-subjects-changelog"),
+        (*_IN, *_RAW, "subject-events", "source-controls", *_OUT, "breachwatch-subjects-changelog"),
         ("orders", "sightings", "anpr-reads"),
         watches_group=f"{WORKERS}*",
         checks=True,

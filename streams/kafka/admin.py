@@ -183,7 +183,7 @@ def plan(settings: Settings) -> Plan:
     cluster = cluster_of(settings)
     specs = topic_specs(settings)
     with connect(cluster) as admin:
-        return Plan(cluster, diff(specs, _existing(admin, specs)))
+        return Plan(cluster, diff(specs, existing(admin, specs)))
 
 
 def apply(plan: Plan) -> None:
@@ -209,7 +209,7 @@ def check(settings: Settings) -> list[Problem]:
     """What keeps a worker from starting on the cluster of ``settings``; empty when nothing does."""
     specs = topic_specs(settings)
     with connect(cluster_of(settings)) as admin:
-        return problems(specs, _existing(admin, specs), _auto_creating_brokers(admin))
+        return problems(specs, existing(admin, specs), _auto_creating_brokers(admin))
 
 
 def require(settings: Settings, process: str) -> None:
@@ -256,7 +256,7 @@ longer meet. Nothing was changed. Keep the count that is there, or migrate to ne
      make repeats harmless. Delete the old topics when nobody needs them as evidence."""
 
 
-def _existing(admin: KafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, TopicState]:
+def existing(admin: KafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, TopicState]:
     """Those of ``specs`` that the cluster has."""
     found = {}
     for topic in admin.describe_topics([spec.name for spec in specs]):
@@ -309,7 +309,7 @@ def _wait_applied(admin: KafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
     """
     deadline = time.monotonic() + READY_TIMEOUT_S
     admin.wait_for_topics([spec.name for spec in specs], timeout_ms=int(READY_TIMEOUT_S * 1000))
-    while late := [c for c in diff(specs, _existing(admin, specs)) if c.kind in ("create", "alter")]:
+    while late := [c for c in diff(specs, existing(admin, specs)) if c.kind in ("create", "alter")]:
         if time.monotonic() > deadline:
             names = ", ".join(change.spec.name for change in late)
             raise KafkaRequestError(f"not as was set after {READY_TIMEOUT_S:.0f} s: {names}")

@@ -15,7 +15,6 @@ import pytest
 from harness import Pipeline, Run, ago, order, report, runner
 
 from schemas.internal import DeadLetterHeaders
-from streams.cli import doctor
 from streams.kafka.cluster import Cluster
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import BY_NAME, full_name
@@ -301,51 +300,3 @@ def test_a_task_is_tailed_and_explained_and_the_audit_holds(pipeline: Pipeline, 
     code, out, _ = run("audit", "verify")
     assert code == 0
     assert " 0 faults" in out
-
-
-def test_doctor_finds_nothing_wrong_and_names_what_is(
-    run: Run, module_pipeline_settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, out, _ = run("doctor", "--json")
-    assert code == 0, out
-    findings = json.loads(out)
-    assert {finding["state"] for finding in findings} <= {"ok", "warn"}
-    assert {"settings", "data_dir", "tables", "connection", "broker", "topics", "permissions", "clock"} <= {
-        finding["what"] for finding in findings if finding["state"] == "ok"
-    }
-
-    monkeypatch.setenv("BREACHWATCH_TOPIC_PREFX", "misspelt-")
-    monkeypatch.setenv("BREACHWATCH_TOPIC_PREFIX", "nothing-here-")
-    code, out, _ = run("doctor")
-    assert code == 1
-    assert "BREACHWATCH_TOPIC_PREFX is no setting" in out
-    assert "breachwatch topics apply" in out
-
-    monkeypatch.setenv("BREACHWATCH_BOOTSTRAP_SERVERS", "127.0.0.1:1")
-    code, out, _ = run("doctor")
-    assert code == 1
-    assert "127.0.0.1:1" in out
-    assert "Traceback" not in out
-
-
-def test_doctor_judges_versions_permissions_clock_and_disk(tmp_path: Path) -> None:
-    assert doctor.broker_version("1 at h:1", (4, 1)).state == "ok"
-    assert doctor.broker_version("1 at h:1", (3, 9)).state == "warn"
-
-    everything = {name: ["READ", "WRITE", "DESCRIBE"] for name in BY_NAME}
-    assert doctor.permissions(everything).state == "ok"
-    lacking = doctor.permissions(everything | {"identifiers": ["READ"], "orders": ["WRITE"], "sightings": ["READ"]})
-    assert lacking.state == "fail"
-    assert lacking.detail == "worker and gate lack: READ orders, WRITE sightings, WRITE identifiers"
-    lacking = doctor.permissions(everything | {"orders": ["READ"], "alerts": ["WRITE"]})
-    assert (lacking.state, lacking.detail) == ("warn", "publish and tail lack: WRITE orders, READ alerts")
-    assert doctor.permissions(everything | {"orders": None}).state == "warn"
-
-    assert doctor.clock(None, 1000.0).state == "ok"
-    assert doctor.clock(1001.0, 1000.0).state == "ok"
-    behind = doctor.clock(1007.5, 1000.0)
-    assert (behind.state, behind.detail) == ("fail", "this machine is at least 7.5 s behind the broker")
-
-    assert doctor.disk("tables", tmp_path / "not" / "there" / "yet").state in ("ok", "warn")
-    (tmp_path / "file").touch()
-    assert doctor.disk("tables", tmp_path / "file" / "workers").state == "fail"
