@@ -1,5 +1,6 @@
 """What only this pipeline writes: subject events, held events and the headers of dead letters."""
 
+import hashlib
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import orjson
@@ -8,6 +9,7 @@ from pydantic import Field, ValidationError
 from schemas import versions
 from schemas.base import Event, Identity, Instant, Model, Text
 from schemas.cloud_events import Headers
+from schemas.erasure import ErasePerson, EraseSubject, Hold, LiftHold, PlaceHold
 from schemas.inbound import AnyEvent
 from schemas.orders import Role
 
@@ -74,6 +76,8 @@ class MovedMatterData(Model):
     task: dict[str, Any] | None = None
     """The live task there, as its row keeps it."""
     custody: dict[str, str | None] | None = None
+    holds: dict[str, Hold] = {}
+    """Legal holds there, which go where the evidence goes."""
 
 
 class MovedMatter(Event):
@@ -88,12 +92,31 @@ class SubjectEvent(Model):
 
     subject_id: str
     routing: Routing
-    event: Annotated[AnyEvent | DeadlineDue | MovedEvidence | MovedMatter, Field(discriminator="type")]
+    event: Annotated[
+        AnyEvent | DeadlineDue | MovedEvidence | MovedMatter | EraseSubject | ErasePerson | PlaceHold | LiftHold,
+        Field(discriminator="type"),
+    ]
 
     @classmethod
     def read(cls, value: bytes | str) -> Self:
         """From the log, also where its event is of an older schema version. Raises pydantic.ValidationError."""
         return _read(cls, value)
+
+
+def encode_own_event(subject_id: str, topic: str, event: Event) -> bytes:
+    """The wire form of a SubjectEvent that came by no inbound topic; `topic` says what it is there for."""
+    routing = Routing(
+        topic=topic,
+        partition=0,
+        offset=0,
+        appended_at=event.recordedtime,
+        sha256=hashlib.sha256(event.model_dump_json().encode()).hexdigest(),
+    )
+    return (
+        SubjectEvent.model_validate({"subject_id": subject_id, "routing": routing, "event": event})
+        .model_dump_json()
+        .encode()
+    )
 
 
 def encode_subject_event(subject_id: str, routing: Routing, value: bytes) -> bytes:

@@ -11,7 +11,6 @@ estimate of that runs ahead, a wake-up comes early, changes nothing, and its ack
 
 import asyncio
 import contextlib
-import hashlib
 import heapq
 import math
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from schemas.internal import DeadlineDue, Routing, SubjectEvent
+from schemas.internal import DeadlineDue, encode_own_event
 from streams.broker_clock import BrokerClock
 from streams.core.effects import cause_id
 from streams.core.rows import head
@@ -124,14 +123,7 @@ def wake_up(subject: bytes, row_time: float, sent: float) -> bytes:
         time=at,
         recordedtime=sent_at,
     )
-    routing = Routing(
-        topic="deadlines",
-        partition=0,
-        offset=0,
-        appended_at=sent_at,
-        sha256=hashlib.sha256(event.model_dump_json().encode()).hexdigest(),
-    )
-    return SubjectEvent(subject_id=subject.decode(), routing=routing, event=event).model_dump_json().encode()
+    return encode_own_event(subject.decode(), "deadlines", event)
 
 
 class AlarmClock:

@@ -157,6 +157,11 @@ class App(faust.App):
         )
         return self.tables.add(table)
 
+    def purge_tables(self, partition: int, subject: str) -> None:
+        """Take what was deleted of a subject out of the files of this worker's tables."""
+        for table in self.tables.data.values():
+            table.purge(partition, subject.encode(), f"{subject}}}".encode())
+
     def end_of(self, tp: TP) -> int:
         """Where a stream partition ended when it was last fetched."""
         return self.consumer.highwater(tp) or 0

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import MutableMapping
+from contextlib import suppress
 
 from streams.core.records import Records
 from streams.core.rows import load
@@ -37,6 +38,14 @@ class Subjects:
         self._kept[state.subject_id] = state, records
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)
+
+    def remove(self, subject_id: str) -> None:
+        """Delete the row, of a subject that was taken; its records are deleted already.
+
+        Also where none is here: an earlier attempt may have ended before the changelog had the null value.
+        """
+        with suppress(KeyError):
+            del self._rows[subject_id.encode()]
 
     def clear(self) -> None:
         """Forget what is decoded: another worker may have written the tables since."""

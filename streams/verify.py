@@ -11,12 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.internal import SubjectEvent
+from schemas.erasure import Command
+from schemas.internal import DeadlineDue, SubjectEvent
 from schemas.orders import IdentifierRecord
 from schemas.safeguarding import SafeguardingState, SafeguardingTask
-from schemas.tasks import ArrestTask, TaskState
-from streams.agents.assess import identifier_key
-from streams.core.identity import identifiers, in_index
+from schemas.tasks import ArrestTask, AuditEntry, TaskState
+from streams.core.chain import CLOSING
+from streams.core.identity import identifier_key, identifiers, in_index
 from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
 from streams.core.reread import Reread
@@ -48,6 +49,8 @@ class Verified:
     """Rows that are older than the log, which keeps 30 days: they cannot be read again."""
     moved: int = 0
     """Rows that changed while they were looked at."""
+    erased: int = 0
+    """Subjects whose events are still in the log, and whose row was erased by command."""
     records: int = 0
     identifiers: int = 0
     tasks: int = 0
@@ -72,6 +75,7 @@ def verify(settings: Settings) -> Verified:
     for number in range(topic_specs(settings)[0].partitions):
         _partition(read, number, applied[number], policy, found, standing)
     _outputs(read, found, standing)
+    _lost(read, found, standing)
     return found
 
 
@@ -84,6 +88,8 @@ class _Standing:
     arrest: dict[str, int] = field(default_factory=dict)
     safeguarding: dict[str, int] = field(default_factory=dict)
     moved: set[str] = field(default_factory=set)
+    lost: dict[str, float] = field(default_factory=dict)
+    """Subject of whom there is no row -> when the newest event that was applied for them was taken into the log."""
 
 
 def _partition(
@@ -104,7 +110,7 @@ def _partition(
             found.wrong.append(f"{key.decode()}: the row cannot be read: {error.error_count()} fields are wrong")
         except NewerRowError as error:
             found.wrong.append(f"{key.decode()}: {error}")
-    lost: set[str] = set()
+    lost: dict[str, float] = {}
     reread = Reread(policy)
     for record in read("subject-events", number):
         try:
@@ -112,15 +118,14 @@ def _partition(
         except ValidationError:
             continue  # a dead letter
         state = states.get(incoming.subject_id)
-        if state is None and record.offset < applied and incoming.subject_id.encode() not in rows:
-            lost.add(incoming.subject_id)
+        makes_a_row = not isinstance(incoming.event, DeadlineDue | Command)
+        if makes_a_row and record.offset < applied and incoming.subject_id.encode() not in rows:
+            lost[incoming.subject_id] = record.timestamp / 1000
         if state is None or record.offset > state.applied:
             continue
         reread.feed(incoming, datetime.fromtimestamp(record.timestamp / 1000, tz=UTC), record.offset)
     moved = {record.key.decode() for record in read("breachwatch-subjects-changelog", number, until)}
-    found.wrong += [
-        f"{subject}: the log has events that were applied, and no row is there" for subject in sorted(lost)
-    ]
+    standing.lost |= lost
     mine: dict[str, Table] = {}
     for key, value in records.items():
         mine.setdefault(key.decode().split("|", 1)[0], {})[key] = value
@@ -145,6 +150,25 @@ def _partition(
             continue
         found.reread += 1
         found.wrong += _otherwise(state, beside, reread)
+
+
+def _lost(read: Callable[..., Iterable[Any]], found: Verified, standing: _Standing) -> None:
+    """Of the subjects without a row those that the audit does not say were erased since."""
+    if not standing.lost:
+        return
+    erased: dict[str, float] = {}
+    for record in read("audit"):
+        # Before the 400 days of decisions are decoded for the few that count.
+        if record.value is not None and record.key.decode() in standing.lost:
+            entry = AuditEntry.model_validate_json(record.value)
+            if entry.decision == CLOSING:
+                # When it was sent: all that was applied before is committed by then.
+                erased[entry.subject_id] = record.timestamp / 1000
+    for subject, applied_at in sorted(standing.lost.items()):
+        if applied_at <= erased.get(subject, 0.0):
+            found.erased += 1
+        else:
+            found.wrong.append(f"{subject}: the log has events that were applied, and no row is there")
 
 
 def _missing(state: SubjectState, records: Records) -> list[str]:

@@ -14,7 +14,8 @@ from pyproj import Geod
 
 from schemas.base import Event, Position, format_time
 from schemas.custody import CustodyEvent
-from schemas.inbound import EVENT_TYPES
+from schemas.erasure import ErasePerson, EraseSubject, LiftHold, PlaceHold, digest
+from schemas.inbound import type_name
 from schemas.internal import DeadlineDue, Routing, SubjectEvent
 from schemas.orders import (
     IdentifierRecord,
@@ -117,7 +118,7 @@ def _times(value: Any) -> Any:
 
 def event(model: type[E], data: Mapping[str, Any], at: datetime, **envelope: Any) -> E:
     """An event of this class, by way of the wire."""
-    kind = next((name for name, known in EVENT_TYPES.items() if known is model), "deadline_due")
+    kind = type_name(model)
     return model.model_validate_json(orjson.dumps(_times(wire(kind, data, at, **envelope))))
 
 
@@ -258,6 +259,22 @@ def wake(at: datetime) -> DeadlineDue:
     return event(DeadlineDue, {}, at)
 
 
+def erase(at: datetime, **more: Any) -> EraseSubject:
+    return event(EraseSubject, more, at)
+
+
+def erase_person(person_id: str, at: datetime, **more: Any) -> ErasePerson:
+    return event(ErasePerson, {"person": digest(person_id), **more}, at)
+
+
+def place_hold(at: datetime, reference: str = "H1") -> PlaceHold:
+    return event(PlaceHold, {"reference": reference, "by": "DI 3", "reason": "trial in March"}, at)
+
+
+def lift_hold(at: datetime, reference: str = "H1") -> LiftHold:
+    return event(LiftHold, {"reference": reference, "by": "DI 3", "reason": "acquitted"}, at)
+
+
 class Subject:
     """One subject's row and records, as assess would hold them, and everything that was sent.
 
@@ -325,6 +342,10 @@ class Subject:
         state = self.state
         records = Records(self.subject_id, self.table, set(state.hours))
         effects = decide(state, records, incoming, self.policy, now, self.offset, self.committed)
+        if effects.gone:
+            self.row = None
+            self.effects.append(effects)
+            return effects
         self.row = dump(state)
         self.max_row_bytes = max(self.max_row_bytes, len(self.row))
         assert len(self.row) <= ROW_LIMIT_BYTES, f"a row of {len(self.row)} bytes"

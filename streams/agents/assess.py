@@ -1,6 +1,6 @@
 """Assess: the one agent that owns subjects' rows. It decodes, calls the core, writes the row, sends effects."""
 
-import hashlib
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from schemas.inbound import BadMessageError, BadReason
 from schemas.internal import SubjectEvent
-from schemas.orders import IdentifierRecord
 from schemas.tasks import TaskChange
 from streams import dead_letters, metrics
 from streams.agents import measured
@@ -19,6 +18,7 @@ from streams.backlog import Backlog
 from streams.core.assess import decide
 from streams.core.canary import is_canary
 from streams.core.effects import Effects
+from streams.core.identity import identifier_key
 from streams.core.policy import Policy
 from streams.core.rows import dump
 from streams.dead_letters import Origin
@@ -28,17 +28,6 @@ from streams.source_status import SourceStatuses
 from streams.subjects import Subjects
 
 log = structlog.get_logger()
-
-
-def identifier_key(record: IdentifierRecord) -> bytes:
-    """A hash: what names a protected person must not stand in a key."""
-    return (
-        hashlib.sha256(
-            "\x1f".join((record.kind, record.value, record.subject_id, record.order_id, record.role)).encode()
-        )
-        .hexdigest()
-        .encode()
-    )
 
 
 def _log_tasks(effects: Effects, incoming: SubjectEvent, origin: Origin) -> None:
@@ -67,7 +56,9 @@ def assess_agent(
     """Register the agent of `subject-events` over the tables of subjects and records."""
     events = app.raw_topic("subject-events")
     identifiers = app.raw_topic("identifiers")
-    tombstoned = {name: app.raw_topic(name) for name in ("arrest-tasks",)}
+    tombstoned = {
+        name: app.raw_topic(name) for name in ("identifiers", "arrest-tasks", "safeguarding-tasks", "unresolved")
+    }
 
     async def send(effects: Effects) -> None:
         for record in effects.identifiers:
@@ -86,6 +77,13 @@ def assess_agent(
         for name, key in effects.tombstones:
             await tombstoned[name].send(key=key.encode(), value=None)
 
+    async def forget(message: Any, subject: str, effects: Effects) -> None:
+        """The row goes once all else of it is gone, and the audit says so: then a repeat has nothing left to do."""
+        await send(effects)
+        await app.sends.barrier(app.settings.send_timeout_s)
+        subjects.remove(subject)
+        alarms.set(subject.encode(), None, message.timestamp)
+
     async def assess_one(message: Any) -> None:
         appended_at = datetime.fromtimestamp(message.timestamp, tz=UTC)
         taken_at = time.time()
@@ -103,6 +101,10 @@ def assess_agent(
         state, records = subjects.take(subject)
         committed = app.committed.get((message.topic, message.partition), 0)
         effects = decide(state, records, incoming, policy, appended_at, message.offset, committed)
+        if effects.gone:
+            await forget(message, subject, effects)
+            await asyncio.to_thread(app.purge_tables, message.partition, subject)
+            return
         row = dump(state)
         metrics.ROW_BYTES.observe(len(row))
         if records.needed_by_row:
@@ -116,6 +118,8 @@ def assess_agent(
         measured.judged(message.timestamp, taken_at, time.time())
         measured.decided(effects, incoming, alarms.clock.now())
         _log_tasks(effects, incoming, origin)
+        if effects.purge:
+            await asyncio.to_thread(app.purge_tables, message.partition, subject)
         if effects.duplicate:
             statuses.count(incoming.event.source, "duplicate")
         if effects.commit_now:

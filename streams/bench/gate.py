@@ -13,9 +13,9 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.agents.assess import identifier_key
 from streams.bench.ground import Ground, Speed, Spread, rate, send
 from streams.bench.reads import identifiers, reads
+from streams.core.identity import identifier_key
 from streams.core.plates import bare
 from streams.errors import BreachwatchError
 from streams.kafka.admin import cluster_of

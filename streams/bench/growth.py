@@ -13,10 +13,10 @@ from kafka.partitioner.default import murmur2
 
 from schemas.internal import Arrival, SubjectEvent, encode_subject_event
 from schemas.orders import IdentifierRecord
-from streams.agents.assess import identifier_key
 from streams.bench import assess, gate, latency
 from streams.bench.events import order, subject_name
 from streams.bench.ground import Ground, in_bulk
+from streams.core.identity import identifier_key
 from streams.core.policy import load_policy
 from streams.core.reread import Reread
 from streams.core.resolve import Target

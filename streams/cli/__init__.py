@@ -37,6 +37,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("streams.cli.policy", "Check a policy, and show what another would have decided."),
     "explain": ("streams.cli.explain", "Explain a task: its events, orders, rules and reasons."),
     "audit": ("streams.cli.audit", "Verify the audit's hash chains."),
+    "erase": ("streams.cli.erase", "Erase a subject or a protected person, and show what remains until when."),
+    "hold": ("streams.cli.hold", "Place and lift legal holds, which refuse erasure."),
     "rebuild": ("streams.cli.rebuild", "Make a stopped worker's local tables anew, from the changelogs alone."),
     "verify": ("streams.cli.verify", "Compare the topics with each other, and a local store with its changelogs."),
     "sources": ("streams.cli.sources", "Switch a source of events off and on."),

@@ -18,7 +18,7 @@ def command(
     found = verify(settings)
     typer.echo(
         f"{found.subjects} subjects: {found.reread} read again from their whole log, {found.older} older than it, "
-        f"{found.moved} moved meanwhile and not judged"
+        f"{found.moved} moved meanwhile and not judged, {found.erased} erased"
     )
     typer.echo(f"{found.records} records, {found.identifiers} identifiers, {found.tasks} tasks compared")
     wrong = found.wrong

@@ -9,20 +9,42 @@ from datetime import datetime, timedelta
 
 from schemas.base import Event
 from schemas.custody import CustodyEvent
+from schemas.erasure import ErasePerson, EraseSubject, LiftHold, PlaceHold
 from schemas.internal import DeadlineDue, MovedEvidence, MovedMatter, SubjectEvent
 from schemas.orders import IdentityCorrected, Order, OrderEnded, OrderServed, OrderStayed, RequirementMet, Role
 from schemas.reports import BreachReport, Retraction, SourceHeartbeat
 from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, TagFix
 from schemas.updates import TaskUpdate
-from streams.core import canary, deadlines, moved, on_evidence, on_orders, on_tasks, safeguarding, sources
+from streams.core import (
+    canary,
+    deadlines,
+    erasure,
+    holds,
+    moved,
+    on_evidence,
+    on_orders,
+    on_tasks,
+    persons,
+    safeguarding,
+    sources,
+)
 from streams.core.draft import Draft
 from streams.core.effects import Effects
 from streams.core.identity import changed, identifiers, in_index
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.replay import is_replay, restore
-from streams.core.state import MAX_KNOWN_IDS, MAX_OUTBOX, MAX_OUTBOX_BYTES, OutboxEntry, SubjectState, short_id, trim
+from streams.core.state import (
+    MAX_KNOWN_IDS,
+    MAX_OUTBOX,
+    MAX_OUTBOX_BYTES,
+    OutboxEntry,
+    SubjectState,
+    is_left_over,
+    short_id,
+    trim,
+)
 from streams.core.tasks import live_task, snapshot
 
 
@@ -43,20 +65,31 @@ def decide(
     replayed = is_replay(state, appended_at, offset)
     draft = Draft(state, records, incoming, policy, appended_at, offset)
     task_was_open = live_task(state) is not None
+    if erasure.concerns_nobody(draft):
+        return draft.effects
     state.now = draft.now
     _forget_committed(state, records, committed)
     observation = on_evidence.observed(draft)
     if replayed:
-        restore(draft, observation)
+        if erasure.may_restore(state, offset):
+            restore(draft, observation)
         state.hours = sorted(records.hours)
         sent = next((entry for entry in state.outbox if entry.offset == offset), None)
         return _again(draft, sent) if sent is not None else draft.effects
+    if isinstance(draft.event, DeadlineDue) and erasure.is_over(state, committed):
+        erasure.finish(draft)
+        return draft.effects
+    persons_leave = isinstance(draft.event, DeadlineDue) and persons.is_over(state, committed)
     probed = canary.is_canary(state.subject_id)
     if probed:
         canary.begin(draft, observation)
     state.applied = offset
     state.revision += 1
-    if draft.event.event_id in state.known:
+    if erasure.turned_away(draft):
+        pass
+    elif persons_leave:
+        persons.finish(draft)
+    elif draft.event.event_id in state.known:
         draft.duplicate()
         if isinstance(draft.event, TaskUpdate):
             on_tasks.repeated(draft, draft.event)
@@ -87,7 +120,8 @@ def decide(
     _follow_vehicles(draft, task_was_open)
     _remember(draft)
     state.hours = sorted(records.hours)
-    state.wake_at = deadlines.next_due(state, records, policy)
+    waits = is_left_over(state) or bool(state.leaving)
+    state.wake_at = draft.now if waits else deadlines.next_due(state, records, policy)
     return draft.effects
 
 
@@ -136,6 +170,14 @@ def _apply(draft: Draft) -> None:
             sources.heartbeat(draft, event)
         case RetroSearch():
             on_evidence.retro_search(draft, event)
+        case EraseSubject():
+            erasure.erase_subject(draft, event)
+        case ErasePerson():
+            persons.erase_person(draft, event)
+        case PlaceHold():
+            holds.place(draft, event)
+        case LiftHold():
+            holds.lift(draft, event)
         case DeadlineDue():
             deadlines.due(draft)
         case TagFix() if draft.routing.role is Role.PROTECTED_PERSON:

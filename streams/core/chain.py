@@ -13,6 +13,9 @@ from streams.core.clocks import london_day
 from streams.core.effects import cause_id
 from streams.core.state import ChainHead, SubjectState
 
+CLOSING, NOBODY = "erased", "nobody"
+"""The decisions after which a subject has no row, and with it no chain: what is decided later begins another."""
+
 
 def entry_hash(entry: AuditEntry) -> str:
     """SHA-256 of the entry's canonical JSON (sorted keys) without the hash itself, hex."""
@@ -48,10 +51,19 @@ def _append(state: SubjectState, entry: AuditEntry, day: str, head: ChainHead) -
 
 
 def faults(entries: list[AuditEntry]) -> list[str]:
-    """What is wrong with one subject's entries, in the order of their chain; empty when nothing is.
+    """What is wrong with one subject's entries, as they lie in the log; empty when nothing is.
 
     A copy of an entry (sent again after a crash) is no fault; two different entries in one place are.
     """
+    chains: list[list[AuditEntry]] = [[]]
+    for entry in {entry.model_dump_json(): entry for entry in entries}.values():
+        chains[-1].append(entry)
+        if entry.decision in (CLOSING, NOBODY):
+            chains.append([])
+    return [fault for chain in chains for fault in _faults(chain)]
+
+
+def _faults(entries: list[AuditEntry]) -> list[str]:
     found: list[str] = []
     by_place: dict[tuple[str, int], AuditEntry] = {}
     for entry in entries:

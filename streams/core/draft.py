@@ -88,6 +88,12 @@ class Draft:
         )
         self.effects.audits += link(self.state, entry)
 
+    def audit_when_done(self, decision: str, *reasons: str) -> AuditEntry:
+        """An entry to be sent once something is done that a later event completes. It has its place in the chain now:
+        which event that is, a crash may change, and an entry that is sent twice must be the same."""
+        self.audit(decision, *reasons)
+        return self.effects.audits.pop()
+
     def quietly(self, decision: str, reason: str) -> None:
         """A negative decision: the first in an hour is audited, with how many alike the hour before had."""
         if (repeats := self._first_in_hour(decision, reason)) is not None:

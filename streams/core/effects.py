@@ -40,6 +40,10 @@ class Effects:
     """They were sent, or were to be, before the process ended."""
     commit_now: bool = False
     """The outbox is long: commit before the next event, so that it can be emptied."""
+    purge: bool = False
+    """Something was erased, which is to leave the files of this process too."""
+    gone: bool = False
+    """There is no row to be written: it is deleted, once the effects are safe."""
 
     def __bool__(self) -> bool:
         return bool(

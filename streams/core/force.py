@@ -131,6 +131,17 @@ def lapse(state: SubjectState, ref: OrderRef, at: datetime) -> Lapse | None:
     return Lapse.EXPIRED
 
 
+def over_since(state: SubjectState, ref: OrderRef, at: datetime) -> datetime | None:
+    """Since when the order binds nobody any more, as known at `at`; None while it does, may yet, or is known only by
+    what was said about it."""
+    if version_at(state, ref, at) is not None:
+        return None
+    newest = max(ref.versions, key=lambda v: v.version, default=None)
+    expires = None if newest is None else newest.expires_at
+    ends = (ref.ended_at, ref.superseded_at, expires)
+    return min((end for end in ends if end is not None and end <= at), default=None)
+
+
 _OF_AN_EVENT = {
     Lapse.WAITS: "order {} waits for an earlier order to end",
     Lapse.NOT_BEGUN: (

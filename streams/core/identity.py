@@ -1,5 +1,6 @@
 """Whose a tag or a plate is, and when: what the orders say, and evidence that was somebody else's after all."""
 
+import hashlib
 from datetime import datetime
 
 from schemas.orders import NEVER, IdentifierKind, IdentifierRecord, OrderData, Role
@@ -14,6 +15,12 @@ from streams.core.stretches import settle_all
 Named = dict[tuple[str, str, str], IdentifierRecord]
 """(kind, value, order) -> what the order says of it."""
 _KINDS = {"tag": IdentifierKind.TAG, "plate": IdentifierKind.PLATE}
+
+
+def identifier_key(record: IdentifierRecord) -> bytes:
+    """The record's key in `identifiers`: a hash, since what names a protected person must not stand in a key."""
+    named = "\x1f".join((record.kind, record.value, record.subject_id, record.order_id, record.role))
+    return hashlib.sha256(named.encode()).hexdigest().encode()
 
 
 def identifiers(state: SubjectState, records: Records) -> Named:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from schemas.base import Event
+from schemas.erasure import ErasePerson, EraseSubject, LiftHold
 from schemas.internal import DeadlineDue, MovedEvidence, MovedMatter, MovedMatterData, SubjectEvent
 from schemas.orders import (
     NEVER,
@@ -80,6 +81,7 @@ def _merge(draft: Draft, event: IdentityCorrected, other: str) -> None:
         missed=missed,
         task=None if task is None else _json(task),
         custody=custody if state.custody else None,
+        holds=state.holds,
     )
     _send(draft, other, [_matter(draft, matter)])
     _close(draft, named)
@@ -133,6 +135,7 @@ def _split(draft: Draft, event: IdentityCorrected, other: str) -> None:
         facts=[_json(fact) for fact in state.breaches if fact.order_id in ids],
         met={ref.order_id: ref.met for ref in theirs},
         missed={ref.order_id: ref.missed for ref in theirs},
+        holds=state.holds,
     )
     _send(draft, other, [*_orders(draft, theirs, other), *_evidence(draft, moving), _matter(draft, matter)])
     for fact in [fact for fact in state.breaches if fact.order_id in ids]:
@@ -283,6 +286,7 @@ def take_evidence(draft: Draft, event: MovedEvidence) -> None:
 def take_matter(draft: Draft, event: MovedMatter) -> None:
     """What the other row had beside: breaches whose evidence has left, requirements met, and its task's urgency."""
     state, data = draft.state, event.data
+    state.holds = data.holds | state.holds
     for order_id, met in data.met.items():
         if order_id in state.orders:
             state.orders[order_id].met |= met
@@ -338,7 +342,9 @@ def passed_on(draft: Draft) -> bool:
     """
     state, event = draft.state, draft.event
     other = state.merged_into
-    if other is None or isinstance(event, DeadlineDue):
+    if other is None or isinstance(event, DeadlineDue | EraseSubject | ErasePerson):
+        return False
+    if isinstance(event, LiftHold) and event.data.reference in state.holds:
         return False
     if isinstance(event, IdentityCorrected) and event.data.how == "merged":
         return False

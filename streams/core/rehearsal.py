@@ -104,10 +104,14 @@ class Rehearsal:
         state = self.state(subject_id)
         records = Records(subject_id, self._tables.setdefault(subject_id, {}), set(state.hours))
         effects = decide(state, records, incoming, self.policy, now, self._offset, self._offset)
-        self.rows[subject_id] = dump(state)
         self._due.pop(subject_id, None)
-        if state.wake_at is not None:
-            self._due[subject_id] = state.wake_at
+        if effects.gone:
+            self.rows.pop(subject_id, None)
+            del self._tables[subject_id]
+        else:
+            self.rows[subject_id] = dump(state)
+            if state.wake_at is not None:
+                self._due[subject_id] = state.wake_at
         for record in effects.identifiers:
             self.index.add(record)
         self.audits += effects.audits

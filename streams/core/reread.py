@@ -12,7 +12,10 @@ from streams.core.rows import dump, load
 
 
 class Reread:
-    """Reads the log once, in the order of offsets, without anything going wrong on the way."""
+    """Reads the log once, in the order of offsets, without anything going wrong on the way.
+
+    After an erasure a subject's row begins anew, and so does the count of what was read for it.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -28,6 +31,11 @@ class Reread:
         state = load(self.rows.get(subject), subject)
         records = Records(subject, self.records.setdefault(subject, {}), set(state.hours))
         effects = decide(state, records, incoming, self._policy, appended_at, offset, offset)
+        if effects.gone:
+            self.rows.pop(subject, None)
+            self.records.pop(subject, None)
+            self.read[subject] = 0
+            return effects
         self.rows[subject] = dump(state)
         self.read[subject] += 1
         return effects

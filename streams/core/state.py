@@ -11,6 +11,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from schemas.base import Model, Position
+from schemas.erasure import Hold
 from schemas.orders import IdentifierRecord, Service
 from schemas.safeguarding import SafeguardingReason, SafeguardingState, Told
 from schemas.tasks import (
@@ -56,6 +57,8 @@ MAX_TOLD = 100
 MAX_HELD_BACK = 40
 MAX_SAFEGUARDING = 2
 MAX_REASONS = 10
+# Legal holds on one subject, of at most 0.5 KB: several forces and a court, not a list that somebody fills.
+MAX_HOLDS = 10
 
 
 FINAL = {TaskState.CLOSED, TaskState.MERGED, TaskState.WITHDRAWN}
@@ -288,6 +291,17 @@ class SourceRow(_Part):
     """That has been alerted."""
 
 
+class Erased(_Part):
+    """The subject was erased, and the row is what is left until all of that is committed and it goes too."""
+
+    until: int
+    """Of what came up to this offset nothing is kept, also where it is read again after a crash."""
+    closing: AuditEntry | None = None
+    """What the audit will say when it is done; None: it has said so, and what the row holds is a life of its own."""
+    records: list[str] = []
+    """Keys beside the row that the erasure found, or that its orders had; they go before the row does."""
+
+
 class SubjectState(_Part):
     """The row."""
 
@@ -338,7 +352,18 @@ class SubjectState(_Part):
     """What custody last said, of when, and how a release dealt with the matter."""
     source: SourceRow | None = None
     """Of a source's row, which has nothing else."""
+    holds: dict[str, Hold] = {}
+    """Reference -> a legal hold: nothing of the subject is erased while there is one."""
+    erased: Erased | None = None
+    leaving: dict[str, AuditEntry] = {}
+    """Digest of a protected person who is being erased, out of the row already and still in orders beside it -> what
+    the audit will say when that is done."""
     outbox: list[OutboxEntry] = []
+
+
+def is_left_over(state: SubjectState) -> bool:
+    """Is the row only what is left of an erased one?"""
+    return state.erased is not None and state.erased.closing is not None
 
 
 def short_id(name: str) -> str:

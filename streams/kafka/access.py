@@ -95,6 +95,12 @@ ROLES: dict[str, Role] = {
         ("alerts", "audit"),
         watches_group=WORKERS,
     ),
+    "eraser": Role(
+        "erases subjects and protected persons, places and lifts legal holds, and scans for what remains",
+        _ALL,
+        ("subject-events", "audit"),
+        checks=True,
+    ),
     "source-officer": Role(
         "sees what became of each source's events, and switches a source off and on",
         ("source-status", "source-controls"),

@@ -257,7 +257,7 @@ longer meet. Nothing was changed. Keep the count that is there, or migrate to ne
 
 
 def existing(admin: KafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, TopicState]:
-    """Those of ``specs`` that the cluster has."""
+    """Those of ``specs`` that the cluster has, by their full names, with the configuration in effect."""
     found = {}
     for topic in admin.describe_topics([spec.name for spec in specs]):
         if topic["error_code"] == _UNKNOWN_TOPIC:

@@ -78,6 +78,17 @@ def read_all(
                 raise BreachwatchError(f"reading {topic} stalled for {timeout_s:g} s")
 
 
+def newest_messages(messages: Iterable[Any], wanted: Callable[[Any], bool]) -> dict[bytes, Any]:
+    """Of a compacted topic the newest message of each key, where that is one that is wanted; no other is kept."""
+    found: dict[bytes, Any] = {}
+    for message in messages:
+        if message.value is not None and wanted(message):
+            found[message.key] = message
+        else:
+            found.pop(message.key, None)
+    return found
+
+
 def newest_values(
     messages: Iterable[Any], later: Callable[[bytes], Any] = lambda _: (0.0, 0)
 ) -> tuple[dict[bytes, bytes], int]:

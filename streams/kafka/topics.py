@@ -251,7 +251,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(
         name="safeguarding-tasks",
         direction="outbound",
-        purpose="The latest state of every safeguarding task: who must be told what, and how to reach them safely.",
+        purpose="The latest state of every safeguarding task: who must be told what; null once it is erased.",
         key="safeguarding_id",
         cleanup="compact",
         why="As arrest-tasks.",

@@ -25,7 +25,7 @@ from schemas.orders import IdentifierKind, Order, Role
 from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, AuditEntry
 from streams import dead_letters
-from streams.agents.assess import identifier_key
+from streams.core.identity import identifier_key
 from streams.core.policy import load_policy
 from streams.core.rehearsal import Rehearsal
 from streams.dead_letters import Origin

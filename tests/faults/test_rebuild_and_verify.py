@@ -1,5 +1,7 @@
 """Tables from the topics alone, and the comparison of what the topics say."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,13 @@ def spoil(store: Path, key: bytes) -> None:
         rows.close()
 
 
+def spoil_all(path: Path) -> None:
+    """Add a row that the changelog does not have."""
+    rows = Rdict(str(path), Options(raw_mode=True))
+    rows[b"S-deleted"] = b"{}"
+    rows.close()
+
+
 def test_what_has_worked_agrees_and_can_be_rebuilt(
     stopped: Pipeline, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -67,6 +76,24 @@ def test_what_has_worked_agrees_and_can_be_rebuilt(
     stopped.publish("breach-reports", report("O-S1", at))
     stopped.until(lambda: any(fact.began == at for fact in stopped.outputs.facts("S1")), "it goes on")
     assert [task.breach_count for task in stopped.outputs.tasks_of("S1")] == [3]
+
+
+def test_a_store_that_was_away_for_a_week_is_built_anew(stopped: Pipeline) -> None:
+    """The null values of what was deleted meanwhile may be gone from the changelog."""
+    old = time.time() - 7 * 86_400
+    paths = [path for path in (stopped.settings.data_dir / "workers" / "w1").rglob("*.db") if path.is_dir()]
+    assert any((path / "CAUGHT_UP").exists() for path in paths)
+    for path in paths:
+        spoil_all(path)
+        for each in (path / "CAUGHT_UP", path):
+            if each.exists():
+                os.utime(each, (old, old))
+    worker = stopped.worker("w1")
+    stopped.publish("breach-reports", *(report(f"O-{subject}") for subject in SUBJECTS))
+    stopped.until(lambda: len(stopped.outputs.facts()) == 3 * len(SUBJECTS), "what the store had is not believed")
+    worker.stop()
+    assert "local_store_old" in worker.log.read_text("utf-8")
+    assert differences(stopped.settings, "w1")[1] == []
 
 
 def test_a_store_that_is_in_use_is_left_alone(pipeline: Pipeline) -> None:

@@ -16,7 +16,7 @@ from kafka.partitioner.default import murmur2
 from test_stuck_and_frozen import wrong
 
 from schemas.orders import IdentifierRecord
-from streams.agents.assess import identifier_key
+from streams.core.identity import identifier_key
 from streams.kafka.admin import cluster_of
 from streams.kafka.local import free_ports
 from streams.kafka.reading import read_all

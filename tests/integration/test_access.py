@@ -43,6 +43,7 @@ USERS = {
     "g1": "gate",
     "searcher": "searcher",
     "records": "reconciler",
+    "erasures": "eraser",
     "l1": "lookout",
     "mender": "dead-letters",
     "nobody": None,
@@ -136,6 +137,16 @@ def test_the_pipeline_runs_with_its_roles_alone(
         assert (code, err) == (1, "")
         assert "order O-S1: in force here alone" in out
         assert out.endswith("1 alerts sent\n")
+        send(secured.user("courts"), "orders", order("S9", expires_at=ago(8 * 86400).isoformat()))
+        pipeline.until(lambda: any(entry.subject_id == "S9" for entry in pipeline.outputs.audits()), "an order")
+        erase = runner(secured.user("erasures"), monkeypatch, capsysbinary)
+        hold = ("S9", "--reference", "R-1", "--reason", "trial")
+        assert erase("hold", "place", *hold)[0] == 0
+        assert erase("hold", "list")[1].startswith("S9: R-1, by ")
+        assert erase("hold", "lift", *hold)[0] == 0
+        code, out, err = erase("erase", "subject", "S9", "--reason", "review")
+        assert (code, err) == (0, "")
+        assert "erased: row, records" in out
         refused = pipeline.worker("w2", secured.user("w1", WRONG_PASSWORD))
         assert refused.wait() == 1
         for process in pipeline.processes:
@@ -214,6 +225,7 @@ def _keeps_to_itself(process: Process) -> None:
         ("courts", "arrest-tasks"),
         ("w1", "orders"),
         ("records", "orders"),
+        ("erasures", "orders"),
     ],
 )
 def test_who_may_not_publish_cannot(secured: Secured, user: str, topic: str) -> None:

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from schemas.inbound import BadMessageError, decode
 from schemas.sightings import PlateRead, TagFix
-from streams.adapters.routes import FORMATS
+from streams.adapters.routes import FORMATS, routes
 from streams.adapters.translated import Supplier
+from streams.settings import Settings
 
 SUPPLIER = Supplier("test/supplier", datetime(2026, 11, 25, 9, tzinfo=UTC), {"camera-1": (52.6, 1.3)})
 TRACCAR: dict[str, Any] = {
@@ -234,3 +236,9 @@ def translated_or_nothing(name: str, raw: bytes) -> list[Any]:
         return list(FORMATS[name](raw, SUPPLIER))
     except BadMessageError:
         return []
+
+
+def test_a_task_that_was_erased_is_no_event() -> None:
+    erased = SimpleNamespace(key=b"task-1", value=None, headers=[])
+    made = routes(Settings(), {})["cloudevents"].make(erased)
+    assert (made.sent, made.faults) == ([], [])

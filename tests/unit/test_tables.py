@@ -1,5 +1,7 @@
 """Recovery keeps the newest row."""
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 from builders import NOW, Subject, after, fix, order
 
 from streams.core.rows import dump
-from streams.tables import is_damage, newest, stamp
+from streams.tables import is_damage, is_old, newest, stamp
 
 
 def event(key: bytes, value: bytes | None) -> Any:
@@ -49,6 +51,24 @@ def test_a_stale_row_that_comes_late_is_passed_over() -> None:
 )
 def test_only_what_the_store_says_of_its_own_files_is_damage(error: Exception, damage: bool) -> None:
     assert is_damage(error) == damage
+
+
+DAY_S = 86_400
+
+
+@pytest.mark.parametrize(("days", "old"), [(5.9, False), (6.1, True)])
+def test_a_store_that_may_have_missed_null_values_is_old(tmp_path: Path, days: float, old: bool) -> None:
+    os.utime(tmp_path, (0.0, 0.0))
+    mark = tmp_path / "CAUGHT_UP"
+    mark.touch()
+    assert is_old(tmp_path, mark.stat().st_mtime + days * DAY_S) == old
+
+
+def test_a_store_without_a_mark_is_as_old_as_its_files(tmp_path: Path) -> None:
+    os.utime(tmp_path, (0.0, 7.0 * DAY_S))
+    assert not is_old(tmp_path, 12.0 * DAY_S)
+    assert is_old(tmp_path, 14.0 * DAY_S)
+    assert not is_old(tmp_path / "none", 14.0 * DAY_S)
 
 
 def test_newer_rows_repeats_and_deletions_are_taken() -> None:
