@@ -212,7 +212,7 @@ def test_a_process_is_asked_where_it_serves() -> None:
     url, health = f"http://{HOST}:{port}", Health("gate")
     assert "refused" in judge.ask_process(url).fault
     assert "http://host:port" in judge.ask_process("file:///etc/passwd").fault
-    serve(port, health)
+    serve("127.0.0.1", port, health)
     assert judge.ask_process(url).wrong == ("start",)
     health.ready["index"] = lambda: None
     assert judge.ask_process(url) == Served(url, role="gate", version=version("breachwatch"))

@@ -95,6 +95,6 @@ def test_a_metrics_port_is_free_or_ours_or_anothers() -> None:
     with socket.create_server((HOST, port)):
         assert said(port).state == "fail"
         assert "BREACHWATCH_METRICS_PORT" in said(port).mend
-    serve(port, Health("gate"))
+    serve("127.0.0.1", port, Health("gate"))
     assert said(port).state == "ok"
     assert "is a process of breachwatch" in said(port).detail
