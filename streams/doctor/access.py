@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import GroupAuthorizationFailedError, KafkaError
+from kafka.errors import GroupAuthorizationFailedError, KafkaError, UnknownTopicOrPartitionError
 
 from streams.doctor.finding import Finding, listed
 from streams.kafka.access import ROLES, Grant, grants
@@ -21,6 +21,7 @@ class Allowed:
     """What we may do: full name -> operations, None where the broker does not tell."""
 
     topics: Mapping[str, Iterable[str] | None]
+    """Without those that are not there."""
     groups: Mapping[str, Iterable[str] | None]
     """None for a group that nobody has joined yet."""
     cluster: Iterable[str] | None
@@ -33,6 +34,7 @@ def ask(client: KafkaAdminClient, settings: Settings) -> Allowed:
         # Without any right on it a topic comes back as an error and with no operations.
         topic["name"]: () if topic["error_code"] else topic.get("authorized_operations")
         for topic in client.describe_topics(names)
+        if topic["error_code"] != UnknownTopicOrPartitionError.errno
     }
     wanted = {one.name for role in ROLES for one in grants(role, settings) if one.kind == "GROUP"}
     groups = {name: _group(client, name) for name in sorted(wanted) if not name.endswith("*")}

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,10 +104,14 @@ def at_work(module_pipeline: Pipeline) -> Pipeline:
 
 
 @pytest.fixture
-def site(at_work: Pipeline, doctor: Doctor) -> Pipeline:
+def site(at_work: Pipeline, doctor: Doctor) -> Iterator[Pipeline]:
     """A site at work, with which doctor is content."""
     doctor.well(at_work.settings)
-    return at_work
+    yield at_work
+    # Where a test has failed the next one is to be about its own plant.
+    left = admin.plan(at_work.settings)
+    if not left.refused:
+        admin.apply(left)
 
 
 def client_of(settings: Settings) -> Any:
@@ -123,10 +128,16 @@ def test_a_site_that_is_well_has_nothing_but_ok(site: Pipeline, doctor: Doctor) 
     eventually(all_ok, "workers have told of the canary, and all is well", within_s=30)
     grounds = {one["ground"] for one in doctor.examined(site.settings)}
     assert grounds == {"machine", "settings", "cluster", "topics", "access", "running"}
-    code, out = doctor.run(site.settings, "--watch", "5")
-    assert code == 0
-    assert out.splitlines()[-1].startswith("0 fail, 0 warn, ")
-    assert "clock: agrees with broker 1 to 2 s" in out
+
+    def whole() -> bool:
+        # Its worker tells of it some seconds later, by which the broker's clock is known.
+        site.publish("sightings", sighting)
+        code, out = doctor.run(site.settings, "--watch", "5")
+        assert code == 0
+        assert out.splitlines()[-1].startswith("0 fail, 0 warn, ")
+        return "clock: agrees with broker 1 to 2 s" in out
+
+    eventually(whole, "the clocks are compared")
 
 
 # -- settings and machine ----------------------------------------------------------------------------------
@@ -221,6 +232,7 @@ def test_a_clock_that_is_behind(site: Pipeline, doctor: Doctor, tmp_path: Path) 
         timeout=60,
         check=False,
     )
+    assert done.stdout, done.stderr
     failed = [one for one in json.loads(done.stdout) if one["state"] == "fail"]
     assert [one["what"] for one in failed] == ["clock"], done.stdout
     assert "s behind the brokers" in failed[0]["detail"]

@@ -74,6 +74,12 @@ def test_a_broker_that_does_not_tell() -> None:
     assert found.state == "warn"
 
 
+def test_a_topic_that_is_not_there_is_not_lacking() -> None:
+    had = granted(*grants("worker", SETTINGS))
+    there = {name: operations for name, operations in had.topics.items() if name != "p-orders"}
+    assert judge.permissions(replace(had, topics=there), SETTINGS, "worker").state == "ok"
+
+
 def test_a_group_that_is_not_there_yet_is_not_lacking() -> None:
     had = granted(*(one for one in grants("worker", SETTINGS) if one.kind != "GROUP"))
     assert judge.permissions(had, SETTINGS, "worker").state == "fail"
