@@ -70,20 +70,21 @@ def lacking(allowed: Allowed, wanted: Iterable[Grant]) -> list[Grant]:
     return missing
 
 
-def permissions(allowed: Allowed, settings: Settings, role: str | None = None) -> Finding:
-    """Judge the role of which we have the most, or the one that is meant."""
+def permissions(allowed: Allowed, settings: Settings, who: str, role: str | None = None) -> Finding:
+    """Judge the role of which we have the most, or the one that is meant; `who` we are there, for people."""
     if any(operations is None for operations in allowed.topics.values()):
         return Finding("permissions", "warn", "the broker does not tell what is allowed", "ask its administrator")
     wanted = {name: grants(name, settings) for name in ([role] if role else ROLES)}
     missing = {name: lacking(allowed, found) for name, found in wanted.items()}
     # A user who was forgotten one right of a worker still has in full some role that needs little.
     most = max(wanted, key=lambda name: (len(wanted[name]) - len(missing[name]), not missing[name]))
-    who = settings.kafka_user or "somebody who is not logged in"
     if not missing[most]:
         whole = [name for name, found in missing.items() if not found]
         return Finding("permissions", "ok", f"{who} may do what these roles may: {listed(whole)}")
     shown = listed(f"{one.operation} on {one.kind.lower()} {one.name}" for one in missing[most])
-    user, log_in = settings.kafka_user or "USER", "" if settings.kafka_user else "set BREACHWATCH_KAFKA_USER; "
+    user, log_in = settings.kafka_user or "USER", ""
+    if not settings.kafka_user:
+        log_in = "USER is its subject: " if settings.kafka_client_cert_file else "set BREACHWATCH_KAFKA_USER; "
     return Finding(
         "permissions",
         "fail",

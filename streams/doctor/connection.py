@@ -114,20 +114,25 @@ def diagnosis(cluster: Cluster, reached: Sequence[Reached], said: str) -> Findin
         return _unreachable(
             f"{first} speaks TLS, and TLS is not set",
             "set BREACHWATCH_KAFKA_CA_FILE, or BREACHWATCH_KAFKA_TLS=true for a certificate of a public authority; "
-            "and BREACHWATCH_KAFKA_USER with its password where it wants a log-in",
+            "and BREACHWATCH_KAFKA_USER and _PASSWORD_FILE where it wants a log-in",
         )
     if with_tls and all(one.refused_code for one in with_tls):
         return _untrusted(with_tls[0])
     if cluster.tls and "log-in" in said:
         return _unreachable(
             f"the log-in as {cluster.user} was refused at {first}",
-            "correct the password of BREACHWATCH_KAFKA_USER, or have whoever administers the cluster set it anew "
+            "correct BREACHWATCH_KAFKA_PASSWORD_FILE, or have whoever administers the cluster set it anew "
             "(SCRAM-SHA-512)",
+        )
+    if cluster.tls and cluster.user is None and cluster.cert_file is None:
+        return _unreachable(
+            f"{first} hangs up on who is not logged in",
+            "set BREACHWATCH_KAFKA_USER and _PASSWORD_FILE, or BREACHWATCH_KAFKA_CLIENT_CERT_FILE and _KEY_FILE",
         )
     if cluster.tls and cluster.user is None:
         return _unreachable(
-            f"{first} hangs up on who is not logged in",
-            "set BREACHWATCH_KAFKA_USER and its password, or a certificate of our own",
+            f"{first} hangs up on {cluster.who}",
+            "look whether that certificate is still good, and whether this listener trusts who signed it",
         )
     if cluster.tls:
         return _unreachable(
@@ -203,13 +208,13 @@ def certificate(whose: str, ends: datetime, now: datetime) -> Finding:
 
 
 def certificates(cluster: Cluster, addresses: Iterable[str], now: datetime) -> Iterator[Finding]:
-    """Of each broker at the address that it is met at, and of the file of authorities; nothing without TLS."""
+    """Of each broker at the address that it is met at, and of those in our own files; nothing without TLS."""
     if not cluster.tls:
         return
     for address in addresses:
         ends = reach(cluster, address).ends
         if ends is not None:
             yield certificate(address, ends, now)
-    if cluster.ca_file is not None:
-        authority = datetime.fromtimestamp(end_of(cluster.ca_file), tz=UTC)
-        yield certificate(f"the authority in {cluster.ca_file}", authority, now)
+    for whose, file in (("the authority in", cluster.ca_file), ("ours in", cluster.cert_file)):
+        if file is not None:
+            yield certificate(f"{whose} {file}", datetime.fromtimestamp(end_of(file), tz=UTC), now)

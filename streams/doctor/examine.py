@@ -87,7 +87,7 @@ def examine(
         mend = "`breachwatch kafka start`, or set BREACHWATCH_BOOTSTRAP_SERVERS"
         yield "cluster", Finding("connection", "fail", str(error), mend)
     except BreachwatchError as error:
-        yield "cluster", Finding("connection", "fail", str(error), "set BREACHWATCH_KAFKA_CA_FILE to a PEM file")
+        yield "cluster", Finding("connection", "fail", str(error), "correct the file that is named, or its rights")
 
 
 def _in(ground: str, findings: Iterable[Finding]) -> Iterator[Grounded]:
@@ -100,6 +100,14 @@ def _all(ground: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Grounde
         yield from _in(ground, within(DEADLINE_S, lambda: list(look())))
     except NoAnswerError as error:
         yield ground, Finding(ground, "fail", f"{error}: a disk or a file system hangs", "look at `dmesg` and mounts")
+    except Exception as error:  # whatever it is, what the other looks find is not lost for it
+        yield ground, _unread(ground, error)
+
+
+def _unread(what: str, error: Exception) -> Finding:
+    """Its text may hold what was read: the kind of it has to do."""
+    shown = f"doctor does not understand what it saw: {type(error).__name__}"
+    return Finding(what, "fail", shown, "report this; look at it by hand meanwhile: deploy/runbook.md")
 
 
 class _Brokers:
@@ -111,7 +119,7 @@ class _Brokers:
         self._none_there = False
 
     def look(self) -> Iterator[Grounded]:
-        """Raises BreachwatchError where the file of authorities cannot be read."""
+        """Raises BreachwatchError where a file of certificates cannot be used."""
         self._cluster.ssl_context()
         began = time.monotonic()
         try:
@@ -162,6 +170,8 @@ class _Brokers:
         except BreachwatchError as error:
             mend = "run it as a user who may: `breachwatch access roles`, then `breachwatch access grant ROLE USER`"
             yield ground, Finding(what, "warn", f"not looked at: {error}", mend)
+        except Exception as error:  # whatever it is, what the other looks find is not lost for it
+            yield ground, _unread(what, error)
 
     def _brokers(self) -> Iterator[Grounded]:
         found = cluster.ask_brokers(self._cluster)
@@ -179,7 +189,7 @@ class _Brokers:
     def _access(self) -> Iterator[Grounded]:
         with connect(self._cluster) as client:
             allowed = access.ask(client, self._settings)
-        yield "access", access.permissions(allowed, self._settings, self._role)
+        yield "access", access.permissions(allowed, self._settings, self._cluster.who, self._role)
 
     def _moving(self) -> Iterator[Grounded]:
         names = [self._settings.topic_prefix + stage.group for stage in running.stages(self._settings)]

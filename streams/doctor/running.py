@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.internal import SourceControl
 from schemas.sources import SourceStatus
+from streams.core.canary import SOURCE
 from streams.doctor.finding import Finding, listed
 from streams.doctor.watch import HIDDEN, Group, Look, Span, old_s
 from streams.kafka.access import ADAPTERS, GATES, WORKERS
@@ -29,8 +30,6 @@ from streams.settings import Settings
 OFF_WARN = timedelta(days=1)
 # A worker sends its counts of a source every 5 s while they change.
 HEARD_S = 60.0
-CANARY = "canary"
-"""The source of the synthetic sightings that the lookout sends."""
 # What a worker takes up only while nothing else waits.
 _PATIENT = {"sightings-backfill"}
 _ASK_S = 5.0
@@ -346,7 +345,7 @@ def processes(served: Iterable[Served], version: str) -> Iterator[Finding]:
 
 def canary(sources: Container[str]) -> Finding:
     """`sources`: those of which workers have counted events within the last `HEARD_S`."""
-    if CANARY in sources:
+    if SOURCE in sources:
         return Finding("canary", "ok", f"workers have had its sightings within {HEARD_S:.0f} s")
     detail = f"no sighting of the canary within {HEARD_S:.0f} s: nobody would say that breaches are not noticed"
     return Finding("canary", "warn", detail, "start `breachwatch lookout`, or look at its log and /readyz")

@@ -109,10 +109,10 @@ def _production(settings: Settings) -> Iterator[Finding]:
             "production, and BREACHWATCH_BOOTSTRAP_SERVERS is not set: the local Kafka would be used",
             "set it to the addresses of the brokers",
         )
-    elif not (settings.kafka_tls or settings.kafka_ca_file or settings.kafka_user):
+    elif not (settings.kafka_tls or settings.kafka_ca_file or settings.kafka_user or settings.kafka_client_cert_file):
         yield _warn(
             "production without TLS: whoever sees the network reads who is sought, and who is protected",
-            "set BREACHWATCH_KAFKA_CA_FILE and a log-in: BREACHWATCH_KAFKA_USER and its password",
+            "set BREACHWATCH_KAFKA_CA_FILE and a log-in: BREACHWATCH_KAFKA_USER and _PASSWORD_FILE",
         )
     if settings.replication in (1, 2):
         yield _warn(

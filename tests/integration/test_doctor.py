@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Pipeline, Process, event, eventually, place, runner
+from harness import Pipeline, Process, event, eventually, order, place, producer, runner
 from kafka.admin import ConfigResource, NewPartitions, ScramMechanism, UserScramCredentialUpsertion
-from stepped_clock import needs_libfaketime
+from stepped_clock import BrokerClock, kafka_by, needs_libfaketime
 from test_access import PASSWORD, Secured, secured  # noqa: F401 - the broker with TLS and log-ins, as a fixture
 
 from schemas.internal import SourceControl
-from streams.chaos.clock import SteppedClock
 from streams.chaos.process import BREACHWATCH
 from streams.chaos.proxy import Proxy
-from streams.doctor.running import CANARY
+from streams.core.canary import SOURCE
 from streams.kafka import access, admin, local
 from streams.kafka.client import connect
 from streams.kafka.cluster import Cluster
@@ -119,7 +119,7 @@ def client_of(settings: Settings) -> Any:
 
 
 def test_a_site_that_is_well_has_nothing_but_ok(site: Pipeline, doctor: Doctor) -> None:
-    sighting = event("tag_fix", device_id="TAG-1", position=place((51.5, -0.1))) | {"source": CANARY}
+    sighting = event("tag_fix", device_id="TAG-1", position=place((51.5, -0.1))) | {"source": SOURCE}
 
     def all_ok() -> bool:
         site.publish("sightings", sighting)
@@ -219,24 +219,34 @@ def test_too_few_open_files(site: Pipeline, doctor: Doctor) -> None:
     assert "LimitNOFILE=" in failed[0]["mend"]
 
 
-def test_a_clock_that_is_behind(site: Pipeline, doctor: Doctor, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seconds", "says"), [(90, "s behind the brokers"), (-90, "s ahead of the brokers")])
+def test_a_clock_that_is_not_the_brokers(doctor: Doctor, tmp_path: Path, seconds: int, says: str) -> None:
     needs_libfaketime()
-    clock = SteppedClock(tmp_path / "offset")
-    site.publish("source-heartbeats", b"{}")
-    clock.step(timedelta(seconds=-90))
-    done = subprocess.run(
-        [BREACHWATCH, "doctor", "--json", "--watch", "0.1"],
-        env=site.settings.child_environment() | clock.variables(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    failed = [one for one in json.loads(done.stdout) if one["state"] == "fail"]
-    assert [one["what"] for one in failed] == ["clock"], done.stdout
-    assert "s behind the brokers" in failed[0]["detail"]
-    assert failed[0]["mend"] == "run NTP on both"
+    clock = BrokerClock(tmp_path)
+    clock.step(timedelta(seconds=seconds))
+    with kafka_by(clock, tmp_path / "kafka") as servers:
+        settings = Settings(bootstrap_servers=servers, data_dir=tmp_path)
+        admin.apply(admin.plan(settings))
+        stop = threading.Event()
+
+        def go_on() -> None:
+            sender = producer(servers)
+            while not stop.wait(0.2):
+                sender.send("cloud-events", b"{}")
+            sender.close()
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            found = doctor.failing(settings, "--watch", "3")
+        finally:
+            stop.set()
+            thread.join()
+    assert found.keys() == {("cluster", "clock", "fail")}
+    (told,) = found.values()
+    assert says in told["detail"]
+    assert 80 < float(told["detail"].split()[5]) <= 90
+    assert told["mend"] == "run NTP on both"
 
 
 # -- topics and brokers ------------------------------------------------------------------------------------
@@ -385,11 +395,12 @@ def test_nobody_is_at_work(site: Pipeline, doctor: Doctor, command: tuple[str, .
 
 def test_a_store_of_another_pipeline(site: Pipeline, doctor: Doctor, pipeline_settings: Settings) -> None:
     """The data directory of one, and the topics of another in which nothing is."""
-    site.publish("orders", event("order"))
+    site.publish("orders", order("S1"))
     mixed = pipeline_settings.model_copy(update={"data_dir": site.settings.data_dir})
-    failing = doctor.failing(mixed)
-    assert failing.keys() == {("running", "stores", "fail")}
-    (found,) = failing.values()
+    expected = ("running", "stores", "fail")
+    # The store says how far it is with the commit after.
+    eventually(lambda: doctor.failing(mixed).keys() == {expected}, "the store is newer")
+    found = doctor.failing(mixed)[expected]
     assert "worker-1 is newer than its changelog" in found["detail"]
     assert "delete its directory" in found["mend"]
     assert not doctor.failing(pipeline_settings)
@@ -415,6 +426,17 @@ def test_a_source_that_is_off_for_long(site: Pipeline, doctor: Doctor) -> None:
     doctor.well(site.settings)
 
 
+def test_what_cannot_be_read_does_not_hide_the_rest(site: Pipeline, doctor: Doctor) -> None:
+    def put(value: bytes | None) -> None:
+        site.publish("source-controls", value, key=b"unknown", partition=0)
+
+    put(b"{}")
+    says = "doctor does not understand what it saw: ValidationError"
+    doctor.only(site.settings, ("running", "sources", "fail"), says, "look at it by hand")
+    put(None)
+    doctor.well(site.settings)
+
+
 def test_a_process_that_does_not_answer(site: Pipeline, doctor: Doctor) -> None:
     (port,) = local.free_ports(1)
     url = f"http://{local.HOST}:{port}"
@@ -428,11 +450,11 @@ def test_a_process_that_does_not_answer(site: Pipeline, doctor: Doctor) -> None:
 @pytest.mark.parametrize(
     ("changes", "says", "mend"),
     [
-        ({"kafka_user": None}, "hangs up on who is not logged in", "set BREACHWATCH_KAFKA_USER and its password"),
+        ({"kafka_user": None}, "hangs up on who is not logged in", "set BREACHWATCH_KAFKA_USER and _PASSWORD_FILE"),
         ({"kafka_ca_file": None, "kafka_tls": True}, "not signed by an authority", "set BREACHWATCH_KAFKA_CA_FILE"),
         ({"bootstrap_servers": "localhost"}, "is for another name", "the name that is in it"),
         ({"kafka_user": None, "kafka_ca_file": None}, "speaks TLS, and TLS is not set", "BREACHWATCH_KAFKA_TLS=true"),
-        ({"password": "wrong"}, "the log-in as w1 was refused", "correct the password"),
+        ({"password": "wrong"}, "the log-in as w1 was refused", "correct BREACHWATCH_KAFKA_PASSWORD_FILE"),
     ],
 )
 def test_a_way_in_that_is_not_the_brokers(

@@ -21,6 +21,7 @@ NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 PLAIN = Cluster("k:9092")
 TLS = Cluster("k:9093", tls=True)
 USER = Cluster("k:9093", tls=True, user="w1", password="secret-word")
+CERTIFIED = replace(TLS, cert_file=Path("w1.pem"), key_file=Path("w1.key"))
 OPEN = Reached("k:9092")
 TRUSTED = Reached("k:9093", tls=True)
 
@@ -33,8 +34,9 @@ TRUSTED = Reached("k:9093", tls=True)
         (TLS, OPEN, "", "TLS is set, and k:9092 does not speak it", "unset BREACHWATCH_KAFKA_TLS"),
         (PLAIN, TRUSTED, "", "speaks TLS, and TLS is not set", "set BREACHWATCH_KAFKA_CA_FILE"),
         (PLAIN, OPEN, "", "does not answer as Kafka does", "SASL_PLAINTEXT"),
-        (USER, TRUSTED, "the log-in as w1 was refused", "log-in as w1 was refused", "correct the password"),
+        (USER, TRUSTED, "the log-in as w1 was refused", "log-in as w1 was refused", "KAFKA_PASSWORD_FILE"),
         (TLS, TRUSTED, "", "hangs up on who is not logged in", "set BREACHWATCH_KAFKA_USER"),
+        (CERTIFIED, TRUSTED, "", "hangs up on the holder of w1.pem", "still good"),
         (USER, TRUSTED, "", "does not answer w1's log-in", "SCRAM-SHA-512"),
         (TLS, replace(TRUSTED, refused_code=10, ends=NOW), "", "has expired, on 2026-11-27", "renew"),
         (TLS, replace(TRUSTED, refused_code=9), "", "is not valid yet", "clock of this machine"),
