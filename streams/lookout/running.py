@@ -51,7 +51,7 @@ def services(settings: Settings, health: Health) -> list[Service]:
         Watch("tasks", Tasks(cluster, tasks, load_policy(settings.policy_file), clock).looks),
         Watch("dead_letters", DeadLetters(cluster, letters, clock).looks),
         Watch("rows", Rows(cluster, rows, clock).looks),
-        Watch("certificates", Certificates(cluster, {"ca": cluster.ca_file}).looks),
+        Watch("certificates", Certificates(cluster, {"ca": cluster.ca_file, "client": cluster.cert_file}).looks),
     ]
     # It has no partitions, and nothing to commit.
     watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, dict)

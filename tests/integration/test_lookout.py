@@ -115,7 +115,7 @@ def test_lag_of_workers_that_do_not_run_shows_in_messages_and_seconds(pipeline: 
     lookout.until(lambda: lookout.oldest(WORKERS) > 3, "the oldest gets older")
     assert lookout.oldest(WORKERS) < time.time() - published + 5
 
-    worker = pipeline.worker(settings=quick(pipeline.settings, session_timeout_s=60.0))
+    worker = pipeline.worker(settings=quick(pipeline.settings, session_timeout_s=20.0))
     lookout.until(lambda: lookout.lag(WORKERS) == 0 == lookout.oldest(WORKERS), "the worker has committed everything")
     lookout.until(lambda: lookout.shown("group_members")[(WORKERS,)] == 1, "one worker")
 
@@ -126,6 +126,7 @@ def test_lag_of_workers_that_do_not_run_shows_in_messages_and_seconds(pipeline: 
     worker.signal(signal.SIGCONT)
     lookout.until(lambda: lookout.lag(WORKERS) == 0, "it has gone on")
     worker.stop()
+    # A static member (KIP-345) that has gone is one until its session times out.
     lookout.until(lambda: lookout.shown("group_members")[(WORKERS,)] == 0, "no worker")
 
 
@@ -280,5 +281,5 @@ def test_while_the_broker_is_away_it_says_so_once_and_sees_again_afterwards(tmp_
             eventually(lambda: min(seen()) > max(last), "it sees again")
             assert lookout.wrong() == {}
             assert news("lookout_blind") == news("lookout_sees_again") == sorted(by_kafka)
-            assert len(said()) == before + 6, "and nothing else"
+            assert len(said()) == before + 2 * len(by_kafka), "and nothing else"
             lookout.stop()

@@ -2,14 +2,16 @@
 
 import asyncio
 import ssl
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import trustme
 
+from streams import metrics
 from streams.kafka.cluster import Cluster
-from streams.lookout.certificates import CertificateUnreadableError, end_of, presented_end
+from streams.lookout.certificates import Certificates, CertificateUnreadableError, end_of, presented_end
 
 SOON, LATER = datetime(2030, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -57,6 +59,20 @@ def test_of_several_in_a_file_the_first_to_end_counts(tmp_path: Path) -> None:
     issued = [authority.issue_cert("a.example", not_after=at).cert_chain_pems[0].bytes() for at in (LATER, SOON)]
     (tmp_path / "ca.pem").write_bytes(b"".join(issued))
     assert end_of(tmp_path / "ca.pem") == SOON.timestamp()
+
+
+def test_files_are_shown_by_whose_they_are_and_nothing_where_none_is_set(tmp_path: Path) -> None:
+    trustme.CA().issue_cert("me.example", not_after=SOON).cert_chain_pems[0].write_to_path(tmp_path / "me.pem")
+    certificates = Certificates(Cluster("127.0.0.1:1"), {"client": tmp_path / "me.pem", "ca": None})
+
+    async def look() -> None:
+        async with aclosing(certificates.looks()) as looks:
+            await anext(looks)
+
+    metrics.CERTIFICATE_EXPIRY.clear()
+    asyncio.run(look())
+    [metric] = metrics.CERTIFICATE_EXPIRY.collect()
+    assert {sample.labels["whose"]: sample.value for sample in metric.samples} == {"client": SOON.timestamp()}
 
 
 @pytest.mark.parametrize("text", [b"", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
