@@ -6,7 +6,7 @@ source=$1
 prefix=$2
 
 python3 -m venv "$prefix"
-pip() { "$prefix/bin/python" -m pip --quiet --disable-pip-version-check --no-cache-dir --no-input "$@"; }
+pip() { "$prefix/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"; }
 
 # Without build isolation: pip would fetch what builds a package unpinned and without a hash.
 pip install --require-hashes --requirement "$source/deploy/container/build.txt"

@@ -26,6 +26,7 @@ def mirrored(first: Pipeline, second: Pipeline, topic: str, *, repeats: int = 0)
 
 def test_the_second_site_finds_the_same_breaches_under_the_same_ids(pipeline: Pipeline, tmp_path: Path) -> None:
     pipeline.worker("w1")
+    pipeline.ready()
     at, later = ago(600), ago(300)
     pipeline.publish("orders", *(order(subject, tag=f"TAG-{subject}") for subject in SUBJECTS))
     pipeline.publish("breach-reports", *(report(f"O-{subject}", at) for subject in SUBJECTS))
@@ -45,6 +46,7 @@ def test_the_second_site_finds_the_same_breaches_under_the_same_ids(pipeline: Pi
         # Offsets that are not the first site's: there are others' messages before.
         second.publish("breach-reports", *(report() for _ in range(3)))
         second.worker("w1")
+        second.ready()
         # Evidence first, and orders last: a mirror keeps no order between topics.
         for topic in reversed(INGESTED):
             mirrored(pipeline, second, topic, repeats=3)

@@ -51,7 +51,9 @@ class Image:
         The interpreter is at the place that it has in the base image. While installing, the program is written, by
         root, and the source is where the Containerfile has put it; otherwise only the data is, by the image's user.
         """
-        places = [f"mount --bind {sys.base_prefix} /usr/local", "mount -t tmpfs tmpfs /opt", f"mkdir {PLACE}"]
+        # Where an interpreter was built for another place, it would find another's library, or none.
+        places = ["export LD_LIBRARY_PATH=/usr/local/lib", f"mount --bind {sys.base_prefix} /usr/local"]
+        places += ["mount -t tmpfs tmpfs /opt", f"mkdir {PLACE}"]
         places += [f"mount --bind {self.program} {PLACE}"]
         places += ["mount -t tmpfs tmpfs /srv", "mkdir /srv/data", f"mount --bind {self.data} /srv/data"]
         if installing is not None:
@@ -95,9 +97,11 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
     script, source, prefix = json.loads(step)
     assert (source, prefix) == ("/source", str(PLACE))
     words = (f"/srv/source/{script}", "/srv/source", prefix)
+    # How packages are reached is this machine's; which there are already must not be.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         made.command(*words, installing=context),
-        env=os.environ | {"PATH": f"/usr/local/bin:{os.defpath}"},
+        env=clean | {"PATH": f"/usr/local/bin:{os.defpath}"},
         capture_output=True,
         text=True,
         timeout=INSTALL_S,
@@ -113,6 +117,7 @@ def sizes(folder: Path) -> dict[str, int]:
     return {
         entry.name: sum(file.lstat().st_blocks * 512 for file in (entry.rglob("*") if entry.is_dir() else [entry]))
         for entry in folder.iterdir()
+        if not entry.is_symlink()
     }
 
 
