@@ -79,6 +79,24 @@ Narrative = Annotated[str, Field(min_length=1, max_length=20_000)]
 Identity = Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$")]
 """An identifier minted by a system: letters, digits and ``. _ : / @ + -``; used in keys and labels of ids."""
 
+EXERCISE = "exercise/"
+"""What our own ids of an exercise's subjects begin with: their rows, tasks and identifiers are a world apart."""
+SOURCES = "source/"
+"""What the ids of the rows begin with that sources have."""
+
+
+def _not_ours(subject_id: str) -> str:
+    # A real person under such an id would be taken for the exercise's, and nobody would come.
+    if subject_id.startswith((EXERCISE, SOURCES)):
+        raise ValueError(f"must not begin with {EXERCISE} or {SOURCES}, this system's own: set `exercise` instead")
+    return subject_id
+
+
+SubjectId = Annotated[
+    Identity, AfterValidator(_not_ours), Field(json_schema_extra={"not": {"pattern": f"^({EXERCISE}|{SOURCES})"}})
+]
+"""The police's own reference for the person whom orders restrain, as upstream systems state it."""
+
 
 _IDENTITY: TypeAdapter[str] = TypeAdapter(Identity)
 

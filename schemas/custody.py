@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from schemas.base import Event, Identity, Model, Text
+from schemas.base import Event, Model, SubjectId, Text
 
 
 class CustodyEventData(Model):
-    subject_id: Identity
+    subject_id: SubjectId
     state: Literal["arrested", "detained", "bailed", "released", "recalled", "escaped"]
     custody_ref: Text | None = None
     place: Text | None = None

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Area, Case, Event, Identity, Instant, Model, Narrative, Text, one_of_these
+from schemas.base import Area, Case, Event, Identity, Instant, Model, Narrative, SubjectId, Text, one_of_these
 
 
 class OrderKind(StrEnum):
@@ -67,7 +67,7 @@ class Identifier(Model):
 class Respondent(Model):
     """The person whom the order restrains. `subject_id` is the police's own reference for the person."""
 
-    subject_id: Identity
+    subject_id: SubjectId
     name: Text | None = None
     date_of_birth: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
 
@@ -317,7 +317,7 @@ class Order(Event):
 class OrderServedData(Model):
     order_id: Identity
     version: Annotated[int, Field(ge=1)]
-    subject_id: Identity
+    subject_id: SubjectId
     service: Service
 
 
@@ -330,14 +330,14 @@ class OrderServed(Event):
 
 class OrderEndedData(Model):
     order_id: Identity
-    subject_id: Identity
+    subject_id: SubjectId
     how: Literal["discharged", "quashed", "determined", "stated_event"]
     reference: Text
 
 
 class OrderStayedData(Model):
     order_id: Identity
-    subject_id: Identity
+    subject_id: SubjectId
     until: Instant | None = None
     """None: until a later message states when the stay ended."""
     reference: Text
@@ -352,7 +352,7 @@ class OrderStayed(Event):
 
 class RequirementMetData(Model):
     order_id: Identity
-    subject_id: Identity
+    subject_id: SubjectId
     term_id: Identity | None = None
     """None: the statutory duty to notify name and address (SPA 2019 s9, DAA 2021 s41)."""
     reference: Text | None = None
@@ -386,9 +386,9 @@ class IdentityCorrectedData(Model):
     )
 
     how: Literal["merged", "split"]
-    subject_id: Identity
+    subject_id: SubjectId
     """Merged: who is no longer a subject of their own. Split: whose record holds what belongs to the other."""
-    other_subject_id: Identity
+    other_subject_id: SubjectId
     """Merged: who they are. Split: whose the orders named in `order_ids` are."""
     order_ids: Annotated[list[Identity], Field(max_length=50)] = []
     reason: Text

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Case, Event, Identity, Instant, Model, Narrative, Position, Text, one_of_these
+from schemas.base import Case, Event, Identity, Instant, Model, Narrative, Position, SubjectId, Text, one_of_these
 from schemas.orders import Identifier
 
 
@@ -19,7 +19,7 @@ class BreachReportData(Model):
         "contact", "entered_zone", "approach", "social_media", "surveillance", "not_at_residence", "other"
     ]
     order_id: Identity | None = None
-    subject_id: Identity | None = None
+    subject_id: SubjectId | None = None
     identifiers: Annotated[list[Identifier], Field(max_length=20)] = []
     protected_person_id: Identity | None = None
     channel: Literal["in_person", "phone", "text", "email", "post", "social_media", "third_party", "other"] | None = (
@@ -52,7 +52,7 @@ class BreachReport(Event):
 class RetractionData(Model):
     retracts: Annotated[list[Identity], Field(min_length=1, max_length=100)]
     """Ids of events of the same source."""
-    subject_id: Identity
+    subject_id: SubjectId
     reason: Text
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Event, Identity, Instant, Model, Text
+from schemas.base import Event, Identity, Instant, Model, SubjectId, Text
 
 
 class RetroSearchData(Model):
@@ -12,7 +12,7 @@ class RetroSearchData(Model):
 
     search_id: Identity
     phase: Literal["began", "ended"]
-    subject_id: Identity
+    subject_id: SubjectId
     order_ids: Annotated[list[Identity], Field(min_length=1, max_length=100)]
     since: Instant
     """What was asked for."""

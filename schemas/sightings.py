@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Event, Identity, Model, Position, Text
+from schemas.base import Event, Identity, Model, Position, SubjectId, Text
 
 Hash = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
@@ -50,7 +50,7 @@ class TagFix(Event):
 class OfficerSightingData(Model):
     """An officer saw the subject. Names the subject directly, or by an identifier such as a plate."""
 
-    subject_id: Identity
+    subject_id: SubjectId
     position: Position
     officer: Text
     force: Text | None = None

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Case, Event, Identity, Instant, Model, Text, one_of_these
+from schemas.base import Case, Event, Identity, Instant, Model, SubjectId, Text, one_of_these
 from schemas.tasks import Outcome
 
 Role = Literal["controller", "supervisor", "duty_inspector", "officer", "dispatch"]
@@ -44,7 +44,7 @@ class TaskUpdateData(Model):
 
     task_id: Identity | None = None
     """Of an arrest task, or of a safeguarding task."""
-    subject_id: Identity | None = None
+    subject_id: SubjectId | None = None
     incident: Identity | None = None
     """The dispatch system's number, with what makes it unique among forces; `link` puts it on the task."""
     action: Action

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from schemas.base import EXERCISE
 from schemas.erasure import (
     Beside,
     Command,
@@ -37,7 +38,6 @@ from streams.core import erasure, persons
 from streams.core.plates import canonical
 from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
-from streams.core.resolve import EXERCISE
 from streams.core.rows import load
 from streams.core.state import SubjectState
 from streams.errors import BreachwatchError

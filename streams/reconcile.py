@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from schemas.base import EXERCISE
 from schemas.inbound import BadMessageError, decode
 from schemas.orders import Order
 from schemas.tasks import Alert, AuditEntry
@@ -33,7 +34,6 @@ from streams.core.reconcile import (
     stated_by_row,
 )
 from streams.core.records import Records
-from streams.core.resolve import EXERCISE
 from streams.core.rows import load
 from streams.errors import BreachwatchError
 from streams.kafka.admin import cluster_of

@@ -19,6 +19,7 @@ from typing import Literal
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import ValidationError
 
+from schemas.base import EXERCISE
 from schemas.orders import IdentifierKind, IdentifierRecord
 from schemas.searches import RetroSearch, RetroSearchData
 from schemas.tasks import Alert
@@ -26,7 +27,6 @@ from streams.agents.ingest import BACKFILL, RETROSPECTIVE
 from streams.core import policy
 from streams.core.effects import cause_id
 from streams.core.index import IdentifierIndex
-from streams.core.resolve import EXERCISE
 from streams.errors import BreachwatchError
 from streams.gate import TOPIC, fault_of, sift
 from streams.kafka.access import GATES, RESCANS

@@ -232,9 +232,9 @@ def update_of(
     """The update of a task; raises BreachwatchError naming what is not valid."""
     from pydantic import ValidationError
 
+    from schemas.base import EXERCISE
     from schemas.tasks import ArrestTask
     from schemas.updates import TaskUpdate
-    from streams.core.resolve import EXERCISE
 
     at = now or datetime.now(UTC)
     data = {

@@ -13,9 +13,9 @@ What is otherwise here is what would make them grow, or reach people:
 
 from datetime import datetime, timedelta
 
+from schemas.base import EXERCISE
 from streams.core.draft import Draft
 from streams.core.records import Observation
-from streams.core.resolve import EXERCISE
 from streams.core.state import SubjectState
 
 SOURCE = "canary"

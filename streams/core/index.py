@@ -8,9 +8,9 @@ from collections.abc import Container, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+from schemas.base import EXERCISE
 from schemas.orders import NEVER, IdentifierKind, IdentifierRecord, Role
 from streams.core.plates import canonical, readings, skeleton
-from streams.core.resolve import EXERCISE
 
 
 class _Named(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from schemas.base import Event
+from schemas.base import EXERCISE, Event
 from schemas.erasure import ErasePerson, EraseSubject, LiftHold
 from schemas.internal import DeadlineDue, MovedEvidence, MovedMatter, MovedMatterData, SubjectEvent
 from schemas.orders import (
@@ -38,7 +38,7 @@ from streams.core.effects import cause_id
 from streams.core.identity import Named, identifiers, is_somebody_elses, never
 from streams.core.judge import is_zone_evidence
 from streams.core.records import Observation
-from streams.core.resolve import EXERCISE, world_id
+from streams.core.resolve import world_id
 from streams.core.sightings import rejudge
 from streams.core.state import BreachFact, OrderRef, TaskRow
 from streams.core.stretches import settle_all

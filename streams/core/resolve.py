@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from schemas.base import Event
+from schemas.base import EXERCISE, SOURCES, Event
 from schemas.custody import CustodyEvent
 from schemas.internal import Arrival, Routing
 from schemas.orders import (
@@ -22,9 +22,6 @@ from schemas.reports import BreachReport, Retraction, SourceHeartbeat
 from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, FaceMatch, OfficerSighting, PlateRead, TagFix
 from schemas.updates import TaskUpdate
-
-EXERCISE = "exercise/"
-"""What the subject ids of exercise traffic begin with: their rows, tasks and identifiers are a world apart."""
 
 
 def world_id(subject_id: str, exercise: bool) -> str:
@@ -73,7 +70,7 @@ def direct_subject(event: Event) -> str | None:
     if isinstance(event, Order):
         return event.data.respondent.subject_id
     if isinstance(event, SourceHeartbeat):
-        return f"source/{event.source}"
+        return f"{SOURCES}{event.source}"
     if isinstance(event, _OF_A_SUBJECT):
         return event.data.subject_id
     return None

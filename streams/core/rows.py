@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from streams.core.resolve import EXERCISE
+from schemas.base import EXERCISE
 from streams.core.state import ROW_LIMIT_BYTES, SubjectState, drop, ended_tasks, least_needed
 from streams.errors import BreachwatchError
 

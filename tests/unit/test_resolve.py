@@ -25,11 +25,11 @@ from builders import (
     update,
 )
 
-from schemas.base import Event
+from schemas.base import EXERCISE, Event
 from schemas.internal import Arrival, Held, encode_held
 from schemas.orders import IdentifierKind, IdentifierRecord, Role
 from streams.core.index import IdentifierIndex
-from streams.core.resolve import EXERCISE, Target, direct_subject, references, resolve, world_id
+from streams.core.resolve import Target, direct_subject, references, resolve, world_id
 
 K = IdentifierKind
 

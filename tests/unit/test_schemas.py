@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from builders import NOW, away, circle, fix, order, report, square, wire, zone
+from builders import NOW, SUBJECT, away, circle, fix, order, report, square, wire, zone
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -146,3 +146,13 @@ def test_dead_letter_headers_survive_kafka() -> None:
     assert DeadLetterHeaders.from_kafka([*sent, ("other", b"\xff")]) == headers
     with pytest.raises(ValidationError):
         DeadLetterHeaders.from_kafka(sent[1:])
+
+
+@pytest.mark.parametrize("ours", ["exercise/SUBJ-1", "source/anpr"])
+def test_nobody_goes_by_an_id_of_ours(ours: str) -> None:
+    """A person whose reference began so would be taken for the exercise's, and nobody would come."""
+    for sent in (order(), report(NOW, subject_id=SUBJECT)):
+        message = sent.model_dump_json().replace(f'"{SUBJECT}"', '"%s"')
+        type(sent).model_validate_json(message.replace("%s", f"police/{ours}"))
+        with pytest.raises(ValidationError, match="set `exercise` instead"):
+            type(sent).model_validate_json(message.replace("%s", ours))
