@@ -257,12 +257,17 @@ def faust_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def local_store(settings: Settings, worker_id: str) -> Path:
+    """The directory of a worker's tables."""
+    return Path(settings.data_dir) / "workers" / worker_id
+
+
 def create_app(settings: Settings, worker_id: str, health: Health) -> App:
     """The application of one worker; `worker_id` names its local store and its place in the group.
 
     `health` is given what there is to be asked.
     """
-    store = Path(settings.data_dir) / "workers" / worker_id
+    store = local_store(settings, worker_id)
     store.mkdir(parents=True, exist_ok=True)
     cluster = cluster_of(settings)
     app = App(

@@ -9,12 +9,13 @@ from typing import Any
 
 from faust.types import TP
 
-from streams.app import App, create_app
+from streams.app import App, create_app, local_store
 from streams.errors import BreachwatchError
 from streams.health import Health
-from streams.kafka.admin import cluster_of
+from streams.kafka.admin import cluster_of, pipeline_of
 from streams.kafka.reading import read_all
 from streams.settings import Settings
+from streams.tables import claim
 
 _BATCH = 2000
 
@@ -66,9 +67,10 @@ def rebuild(settings: Settings, worker: str) -> dict[str, int]:
     """Delete the worker's local tables and make each anew; table -> rows that it has now.
 
     Every partition is made, so that the worker recovers quickly whichever it is given. Raises BreachwatchError
-    while the worker runs, or when the changelogs cannot be read: what was there is gone then, and the worker
-    recovers by itself.
+    while the worker runs, where the directory is another pipeline's, or when the changelogs cannot be read: what was
+    there is gone then, and the worker recovers by itself.
     """
+    claim(local_store(settings, worker), pipeline_of(settings))
     found = {}
     with _tables(settings, worker) as app:
         for name, table in app.tables.data.items():

@@ -19,6 +19,7 @@ from rocksdict import BottommostLevelCompaction, CompactOptions
 
 from streams import metrics
 from streams.core.rows import head
+from streams.errors import BreachwatchError
 from streams.kafka.topics import DAY_MS, TOMBSTONE_MS
 
 log = structlog.get_logger()
@@ -54,6 +55,30 @@ def newest(events: Iterable[Any], stored: Callable[[bytes], bytes | None]) -> It
         if mine >= known[key]:
             known[key] = mine
             yield event
+
+
+class ForeignStoreError(BreachwatchError):
+    """A worker's local store holds the rows of another pipeline."""
+
+
+_PIPELINE = "PIPELINE"
+
+
+def claim(directory: Path, pipeline: str) -> None:
+    """Take a worker's directory for a pipeline (`streams.kafka.admin.pipeline_of`), and make it if need be.
+
+    Raises ForeignStoreError where it is another's: recovery would read on from an offset that means another message
+    here, and the rows of two pipelines would be one table. One from before there was this mark is taken as it is.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    mark = directory / _PIPELINE
+    if not mark.exists():
+        mark.write_text(pipeline, "utf-8")
+    elif mark.read_text("utf-8") != pipeline:
+        raise ForeignStoreError(
+            f"{directory} holds the rows of another cluster or topic prefix: give each pipeline a data directory of "
+            "its own (BREACHWATCH_DATA_DIR), or delete this one, and its rows are read from Kafka"
+        )
 
 
 # As rocksdict 0.3.29 has them: it raises `Exception` itself, and nothing but the text tells one from another.

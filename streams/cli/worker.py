@@ -11,14 +11,16 @@ def command(
     """Run one worker until it is told to stop; refuses to start when a topic is not as it must be."""
     import faust
 
-    from streams.app import create_app
+    from streams.app import create_app, local_store
     from streams.health import Health, serve
     from streams.kafka import admin
     from streams.logs import configure_logging
     from streams.runtime import prepare
+    from streams.tables import claim
 
     settings = load_settings()
     admin.require(settings, "worker")
+    claim(local_store(settings, name), admin.pipeline_of(settings))
     configure_logging()
     prepare()
     health = Health("worker")

@@ -223,6 +223,12 @@ def require(settings: Settings, process: str) -> None:
         )
 
 
+def pipeline_of(settings: Settings) -> str:
+    """What tells this pipeline from every other one: the id that its cluster was formatted with, and its prefix."""
+    with connect(cluster_of(settings)) as admin:
+        return f"{admin.describe_cluster()['cluster_id']} {settings.topic_prefix}"
+
+
 def render(plan: Plan) -> str:
     """The plan as text: a line a topic that needs something, and the way to migrate where one is refused."""
     lines = []

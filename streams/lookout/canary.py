@@ -105,7 +105,7 @@ def shown(value: bytes | None) -> Iterator[str]:
 class Canary:
     """Probes from `start` until `stop`; `task` ends by itself only where it cannot go on."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: BrokerClock) -> None:
         self._settings = settings
         self._cluster = cluster_of(settings)
         self._every_s = settings.canary_interval_s
@@ -113,7 +113,7 @@ class Canary:
         self._count = load_policy(settings.policy_file).visits.enter_fixes
         """Sightings that make a visit."""
         self._subjects = subjects(topic_specs(settings)[0].partitions)
-        self._clock = BrokerClock()
+        self._clock = clock
         self._sends: set[asyncio.Task[None]] = set()
         self._wrong: set[tuple[object, ...]] = set()
         """What is wrong and has been logged: it is said once, and once when it is over."""

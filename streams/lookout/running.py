@@ -42,6 +42,7 @@ class Service(Protocol):
 
 def services(settings: Settings, health: Health) -> list[Service]:
     """All that a lookout does."""
+    # The canary's sends tell it where the broker's clock stands, and the watches reckon ages by it.
     cluster, clock = cluster_of(settings), BrokerClock()
     tasks, letters, rows = (
         _partitions(settings, name) for name in ("arrest-tasks", "dead-letters", "breachwatch-subjects-changelog")
@@ -57,7 +58,7 @@ def services(settings: Settings, health: Health) -> list[Service]:
     watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, dict)
     health.alive["event loop"] = watchdog.alive
     health.ready |= {watch.what: watch.old for watch in watches}
-    return [watchdog, *watches, Canary(settings)]
+    return [watchdog, *watches, Canary(settings, clock)]
 
 
 async def run(settings: Settings, health: Health) -> None:

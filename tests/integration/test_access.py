@@ -3,19 +3,18 @@
 import asyncio
 import traceback
 import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import psutil
 import pytest
-from authority import AUTHORIZED, Authority
 from cryptography.x509 import load_pem_x509_certificates
 from harness import Pipeline, Process, ago, eventually, order, plate_read, report, runner, task_update
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
 from recipes import recipes, run_java, write_recipes
+from secured import PASSWORD, WRONG_PASSWORD, Secured
 from test_metrics import scrape
 
 from schemas.inbound import BadMessageError, BadReason
@@ -26,74 +25,12 @@ from streams.dead_letters import Origin
 from streams.errors import BreachwatchError
 from streams.kafka import access, admin, local
 from streams.kafka.client import connect
-from streams.kafka.cluster import Cluster
 from streams.kafka.reading import read_all
 from streams.kafka.sending import Outgoing, send_all
 from streams.kafka.topics import full_name
 from streams.rescan import Search, rescan
 from streams.sender import NotAcknowledgedError, Sender
 from streams.settings import Settings
-
-PASSWORD, WRONG_PASSWORD = "only-on-loopback", "as-secret-as-the-right-one"
-USERS = {
-    "courts": "publish-orders",
-    "calls": "publish-breach-reports",
-    "board": "dashboard",
-    "w1": "worker",
-    "g1": "gate",
-    "searcher": "searcher",
-    "records": "reconciler",
-    "erasures": "eraser",
-    "l1": "lookout",
-    "mender": "dead-letters",
-    "nobody": None,
-}
-
-
-@dataclass(frozen=True)
-class Secured:
-    inside: Settings
-    """By the brokers' own listener, where everything is allowed."""
-    outside: Settings
-    """By the listener for clients; who nobody is logged in as."""
-
-    def user(self, name: str, password: str = PASSWORD) -> Settings:
-        file = self.outside.data_dir / f"password-{len(password)}"
-        file.write_text(f"{password}\n")
-        return self.outside.model_copy(update={"kafka_user": name, "kafka_password_file": file})
-
-
-@pytest.fixture(scope="module")
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """A broker whose second listener speaks SASL_SSL, with topics, users and their grants."""
-    folder = tmp_path_factory.mktemp("secured")
-    authority = Authority(folder)
-    door = local.Door(
-        "SASL_SSL",
-        properties=AUTHORIZED
-        | {
-            "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(authority.broker()),
-            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
-            "listener.name.door.scram-sha-512.sasl.jaas.config": (
-                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-            ),
-        },
-    )
-    with local.running(folder / "kafka", door=door) as kafka:
-        inside = Settings(bootstrap_servers=kafka.bootstrap_servers, data_dir=folder)
-        admin.apply(admin.plan(inside))
-        with connect(Cluster(kafka.bootstrap_servers)) as client:
-            client.alter_user_scram_credentials(
-                [UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_512, PASSWORD) for user in USERS]
-            )
-            for user, role in USERS.items():
-                if role is not None:
-                    access.grant(client, user, access.grants(role, inside))
-        yield Secured(
-            inside,
-            Settings(bootstrap_servers=kafka.door_servers, kafka_ca_file=authority.file, data_dir=folder),
-        )
 
 
 def send(settings: Settings, topic: str, event: Mapping[str, Any]) -> None:

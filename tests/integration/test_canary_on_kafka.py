@@ -15,6 +15,7 @@ from harness import Pipeline, Process, Run, eventually, quick, runner
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from streams.broker_clock import BrokerClock
 from streams.core import canary as core
 from streams.kafka import admin, local
 from streams.kafka.reading import newest_values, read_all
@@ -35,7 +36,7 @@ def singing(settings: Settings) -> Iterator[None]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    bird = Canary(settings.model_copy(update={"canary_interval_s": 1.0}))
+    bird = Canary(settings.model_copy(update={"canary_interval_s": 1.0}), BrokerClock())
     try:
         asyncio.run_coroutine_threadsafe(bird.start(), loop).result(10)
         yield

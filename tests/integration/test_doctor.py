@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from harness import Pipeline, Process, event, eventually, order, place, producer, runner
 from kafka.admin import ConfigResource, NewPartitions, ScramMechanism, UserScramCredentialUpsertion
+from secured import PASSWORD, Secured
 from stepped_clock import BrokerClock, kafka_by, needs_libfaketime
-from test_access import PASSWORD, Secured, secured  # noqa: F401 - the broker with TLS and log-ins, as a fixture
 
 from schemas.internal import SourceControl
 from streams.chaos.process import BREACHWATCH
@@ -458,7 +458,7 @@ def test_a_process_that_does_not_answer(site: Pipeline, doctor: Doctor) -> None:
     ],
 )
 def test_a_way_in_that_is_not_the_brokers(
-    secured: Secured,  # noqa: F811
+    secured: Secured,
     doctor: Doctor,
     changes: dict[str, Any],
     says: str,
@@ -486,7 +486,7 @@ def test_a_way_in_that_is_not_the_brokers(
     ("kind", "name", "operation"), [("TOPIC", "orders", "READ"), ("GROUP", "breachwatch", "READ")]
 )
 def test_a_right_that_was_forgotten(
-    secured: Secured,  # noqa: F811
+    secured: Secured,
     doctor: Doctor,
     kind: access.Kind,
     name: str,
@@ -512,7 +512,7 @@ def test_a_right_that_was_forgotten(
         eventually(lambda: not doctor.failing(secured.user(user)), "nothing is lacking any more")
 
 
-def test_who_may_not_look_is_told_so_and_nothing_fails(secured: Secured, doctor: Doctor) -> None:  # noqa: F811
+def test_who_may_not_look_is_told_so_and_nothing_fails(secured: Secured, doctor: Doctor) -> None:
     found = doctor.examined(secured.user("board"))
     assert [one for one in found if one["state"] == "fail"] == []
     (rights,) = [one for one in found if one["what"] == "permissions"]

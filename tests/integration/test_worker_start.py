@@ -4,6 +4,7 @@ import pytest
 from harness import Pipeline, Process
 from kafka.admin import NewPartitions
 
+from streams.kafka import admin
 from streams.kafka.client import connect
 from streams.kafka.cluster import Cluster
 from streams.kafka.topics import full_name
@@ -24,8 +25,8 @@ def refused(pipeline: Pipeline, command: str) -> str:
 @COMMANDS
 def test_a_missing_topic_is_named(pipeline: Pipeline, command: str) -> None:
     missing = full_name(pipeline.settings, "custody-events")
-    with connect(Cluster(pipeline.settings.bootstrap_servers or "")) as admin:
-        admin.delete_topics([missing])
+    with connect(Cluster(pipeline.settings.bootstrap_servers or "")) as client:
+        client.delete_topics([missing])
     said = refused(pipeline, command)
     assert f"{missing}: does not exist" in said
     assert "breachwatch topics" in said
@@ -34,8 +35,8 @@ def test_a_missing_topic_is_named(pipeline: Pipeline, command: str) -> None:
 @COMMANDS
 def test_a_wrong_number_of_partitions_is_named(pipeline: Pipeline, command: str) -> None:
     wrong = full_name(pipeline.settings, "subject-events")
-    with connect(Cluster(pipeline.settings.bootstrap_servers or "")) as admin:
-        admin.create_partitions({wrong: NewPartitions(6)})
+    with connect(Cluster(pipeline.settings.bootstrap_servers or "")) as client:
+        client.create_partitions({wrong: NewPartitions(6)})
     said = refused(pipeline, command)
     assert f"{wrong}: has 6 partitions, and 4 are needed" in said
     assert "breachwatch topics" in said
@@ -48,3 +49,16 @@ def test_no_kafka_at_all_is_told_in_one_line(pipeline: Pipeline, command: str) -
     process = Process(elsewhere, pipeline.settings.data_dir.parent / "elsewhere.log", *name).start()
     assert process.wait(30) == 1
     assert process.log.read_text().startswith("breachwatch: no Kafka answers at 127.0.0.1:9: start one with")
+
+
+def test_rows_of_another_pipeline_are_not_taken_for_ones_own(pipeline: Pipeline) -> None:
+    first = pipeline.worker("worker-1")
+    pipeline.ready(workers=1)
+    first.stop()
+    other = pipeline.settings.model_copy(update={"topic_prefix": f"too-{pipeline.settings.topic_prefix}"})
+    admin.apply(admin.plan(other))
+    again = pipeline.worker("worker-1", other)
+    assert again.wait(30) == 1
+    said = again.log.read_text()
+    assert said.startswith("breachwatch: ")
+    assert "holds the rows of another cluster or topic prefix" in said

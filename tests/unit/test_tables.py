@@ -9,7 +9,7 @@ import pytest
 from builders import NOW, Subject, after, fix, order
 
 from streams.core.rows import dump
-from streams.tables import is_damage, is_old, newest, stamp
+from streams.tables import ForeignStoreError, claim, is_damage, is_old, newest, stamp
 
 
 def event(key: bytes, value: bytes | None) -> Any:
@@ -75,3 +75,12 @@ def test_newer_rows_repeats_and_deletions_are_taken() -> None:
     older, newer = rows()
     all_of = [event(b"S1", older), event(b"S1", newer), event(b"S1", newer), event(b"S1", None)]
     assert list(newest(all_of, {b"S1": older}.get)) == all_of
+
+
+def test_a_local_store_is_one_pipelines(tmp_path: Path) -> None:
+    claim(tmp_path / "new", "cluster-1 spo-")
+    claim(tmp_path / "new", "cluster-1 spo-")
+    for other in ("cluster-2 spo-", "cluster-1 test-"):
+        with pytest.raises(ForeignStoreError, match="another cluster or topic prefix"):
+            claim(tmp_path / "new", other)
+    assert [file.read_text() for file in (tmp_path / "new").iterdir()] == ["cluster-1 spo-"]
