@@ -38,6 +38,7 @@ from streams.core import erasure, persons
 from streams.core.plates import canonical
 from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
+from streams.core.resolve import world_id
 from streams.core.rows import load
 from streams.core.state import SubjectState
 from streams.errors import BreachwatchError
@@ -161,12 +162,7 @@ def _step_for_subject(
     """`merged_into` is who is erased together with them, or has been."""
     subject = state.subject_id
     bare, named = subject.removeprefix(EXERCISE), subject.encode()
-
-    def names_them(record: IdentifierRecord) -> bool:
-        alias = record.kind is IdentifierKind.SUBJECT and record.value == bare
-        return record.subject_id == subject or (alias and record.order_id.startswith("merged/"))
-
-    index = topics.models("identifiers", IdentifierRecord, bare.encode(), names_them)
+    index = topics.models("identifiers", IdentifierRecord, bare.encode(), lambda record: names(record, subject))
     tasks = topics.models("arrest-tasks", ArrestTask, named, lambda task: task.subject_id == subject)
     safe = topics.models("safeguarding-tasks", SafeguardingTask, named, lambda task: task.subject_id == subject)
     names = {subject, *state.orders}
@@ -174,7 +170,7 @@ def _step_for_subject(
     for record in index.values():
         if record.subject_id == subject:
             names |= spellings(record)
-    held = _held(topics, {("subject", bare)} | {("order", order_id) for order_id in state.orders})
+    held = _held(topics, subject, {("subject", bare)} | {("order", order_id) for order_id in state.orders})
     beside = Beside(
         tasks=list(tasks),
         safeguarding=list(safe),
@@ -200,22 +196,35 @@ def _step_for_subject(
     return Step(subject, command, erasure.refusals(state, policy, now, merged_into), counts), names
 
 
+def names(record: IdentifierRecord, subject: str) -> bool:
+    """Does it lead to the subject, or from the subject to whom they were merged into? In their world alone."""
+    alias = record.kind is IdentifierKind.SUBJECT and record.order_id.startswith("merged/")
+    from_them = alias and world_id(record.value, record.subject_id.startswith(EXERCISE)) == subject
+    return record.subject_id == subject or from_them
+
+
 def spellings(record: IdentifierRecord) -> set[str]:
     """The value as it was stated; of a plate also without spaces, as cameras send it."""
     plate = record.kind is IdentifierKind.PLATE
     return {record.value} | ({canonical(record.value), record.value.replace(" ", "")} if plate else set())
 
 
-def _held(topics: _Topics, named_by: set[tuple[str, str]]) -> list[str]:
-    """Keys of held events that name them. Not of breach reports, to which somebody waits for an answer, nor by tags
-    and plates, which may be somebody else's by then: both go after 8 days."""
+def waits_for(held: Held, subject: str, named_by: set[tuple[str, str]]) -> bool:
+    """Is it an event of the subject's world that names them? Not a breach report, to which somebody waits for an
+    answer, nor by tags and plates, which may be somebody else's by then: both go after 8 days."""
+    if isinstance(held.event, BreachReport) or held.event.exercise != subject.startswith(EXERCISE):
+        return False
+    return bool(named_by & set(names_of(held)))
+
+
+def _held(topics: _Topics, subject: str, named_by: set[tuple[str, str]]) -> list[str]:
+    """Keys of the held events that wait for the subject."""
 
     def theirs(message: Any) -> bool:
         try:
-            held = Held.read(message.value)
+            return waits_for(Held.read(message.value), subject, named_by)
         except ValidationError:
             return False
-        return not isinstance(held.event, BreachReport) and bool(named_by & set(names_of(held)))
 
     return [key.decode() for key in topics.newest("unresolved", theirs)]
 

@@ -47,6 +47,9 @@ def who(person: str) -> Theirs:
 def refusals(state: SubjectState, records: Records, theirs: Theirs, policy: Policy, now: datetime) -> list[str]:
     """Why the person is not erased from this row, each with the way out."""
     found = holds.described(state)
+    if state.merged_into is not None:
+        # History: an order that stands went on to the other's row, and that one refuses by itself.
+        return found
     orders = (_refusal(state, records, ref, theirs, policy, now) for ref in state.orders.values())
     found += [why for why in orders if why is not None]
     found += [
@@ -65,6 +68,8 @@ def _refusal(
     state: SubjectState, records: Records, ref: OrderRef, theirs: Theirs, policy: Policy, now: datetime
 ) -> str | None:
     """Why the order must go on naming them; None where it does not name them, or need not."""
+    if state.merged_into is not None:
+        return None
     named = [v.version for v in ref.versions if names(records.order(ref.order_id, v.version).data, theirs)]
     if not named:
         return None
@@ -88,7 +93,10 @@ def _past_since(state: SubjectState, ref: OrderRef, newest: int, now: datetime) 
 
 
 def names(data: OrderData, theirs: Theirs) -> bool:
-    return any(theirs(person.person_id) for person in data.protected_persons)
+    """Also by a device alone: an order need not list whose it is."""
+    return any(theirs(person.person_id) for person in data.protected_persons) or any(
+        stated.person_id is not None and theirs(stated.person_id) for stated in data.identifiers
+    )
 
 
 def _is_about(state: SubjectState, task: TaskRow, theirs: Theirs) -> bool:
@@ -110,13 +118,20 @@ def erase_person(draft: Draft, event: ErasePerson) -> None:
         return
     gone = [record for record in identifiers(state, records).values() if _is_theirs(record, theirs)]
     draft.effects.identifiers += [never(record) for record in gone]
-    _tasks(state, draft, theirs)
+    beside = event.data.beside
+    _tasks(state, draft, theirs, beside.tasks)
     safe = [row for row in state.safeguarding if _concerns(row, state, records, theirs)]
     state.safeguarding = [row for row in state.safeguarding if row not in safe]
     state.partners = {person: fixes for person, fixes in state.partners.items() if not theirs(person)}
-    beside, known = event.data.beside, {task.task_id for task in state.tasks}
+    # What the row still has is sent again without them, or is not about them any more.
+    kept = {task.task_id for task in state.tasks} | {row.safeguarding_id for row in state.safeguarding}
     draft.effects.tombstones += tombstones(
-        beside.model_copy(update={"tasks": [task for task in beside.tasks if task not in known]}),
+        beside.model_copy(
+            update={
+                "tasks": [task for task in beside.tasks if task not in kept],
+                "safeguarding": [task for task in beside.safeguarding if task not in kept],
+            }
+        ),
         identifiers=[*(identifier_key(record).decode() for record in gone), *beside.identifiers],
         tasks=[],
         safeguarding=[row.safeguarding_id for row in safe],
@@ -131,10 +146,14 @@ def _is_theirs(record: IdentifierRecord, theirs: Theirs) -> bool:
     return record.person_id is not None and theirs(record.person_id)
 
 
-def _tasks(state: SubjectState, draft: Draft, theirs: Theirs) -> None:
-    """What a person wrote on a task may be about them; what we wrote is not."""
+def _tasks(state: SubjectState, draft: Draft, theirs: Theirs, named: list[str]) -> None:
+    """What a person wrote on a task may be about them; what we wrote is not.
+
+    `named`: tasks whose newest message names them. Facts of a task that is over leave the row before it does, and
+    then nothing here says that it was about them.
+    """
     for task in state.tasks:
-        if _is_about(state, task, theirs):
+        if task.task_id in named or _is_about(state, task, theirs):
             task.history = [
                 entry if entry.by == SYSTEM else entry.model_copy(update={"what": ERASED}) for entry in task.history
             ]
@@ -156,8 +175,8 @@ def finish(draft: Draft) -> None:
     """The second step: the orders and the evidence beside the row.
 
     Not together with the first: if a crash took the row and left the orders, it would not be known any more by what
-    they were named. What stands there erased is written again, since an earlier attempt may not have come as far as
-    the changelog.
+    they were named. Every version is written again, also one that does not name them: an earlier attempt may not have
+    come as far as the changelog.
     """
     state, records = draft.state, draft.records
     records.expire(draft.now - timedelta(seconds=draft.policy.limits.horizon_s))
@@ -166,9 +185,7 @@ def finish(draft: Draft) -> None:
         for ref in state.orders.values():
             if _refusal(state, records, ref, theirs, draft.policy, draft.now) is None:
                 for version in ref.versions:
-                    data = records.order(ref.order_id, version.version).data
-                    if names(data, lambda one, theirs=theirs: theirs(one) or one == ERASED):  # type: ignore[misc]
-                        records.put_order(without(data, theirs))
+                    records.put_order(without(records.order(ref.order_id, version.version).data, theirs))
         for kept in list(records.all()):
             if kept.protects is not None and (theirs(kept.protects) or kept.protects == ERASED):
                 records.remove(kept)

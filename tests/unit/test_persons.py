@@ -8,12 +8,15 @@ import pytest
 from builders import (
     NOW,
     POLICY,
+    SUBJECT,
     Subject,
     after,
     away,
     circle,
+    custody,
     erase,
     erase_person,
+    event,
     fix,
     no_contact,
     order,
@@ -26,11 +29,12 @@ from builders import (
 )
 
 from schemas.erasure import digest
-from schemas.orders import IdentifierRecord, OrderData, Role
+from schemas.orders import IdentifierRecord, IdentityCorrected, OrderData, Role
 from streams.core.chain import faults
 from streams.core.identity import identifier_key
 from streams.core.index import IdentifierIndex
 from streams.core.persons import ERASED, who, without
+from streams.core.state import MAX_BREACHES
 
 DAY_S = 86_400
 OVER = after(8 * DAY_S)
@@ -68,14 +72,14 @@ def worked() -> Subject:
     subject.feed(fix(after(-800), device="tag-hers"), role=Role.PROTECTED_PERSON, person_id="P1")
     subject.feed(report(after(-700), order_id="O1", protected_person_id="P1"))
     [task], [safe] = subject.tasks, subject.safeguarding
-    for event in (
+    for one in (
         update(task, "note_wishes", after(-600), reason="Jane Secret wants him gone"),
         update(safe, "told", after(-500), person_id="P1", reason="Jane Secret knows"),
         update(task, "close", after(-400), role="supervisor", outcome="charged"),
         update(safe, "close", after(-300), role="supervisor", reason="Jane Secret has moved"),
         order_ended(at=NOW),
     ):
-        subject.feed(event)
+        subject.feed(one)
     assert subject.state.safeguarding[0].state == "closed"
     return subject
 
@@ -179,6 +183,51 @@ def test_a_version_that_no_longer_names_them_lets_the_older_one_be_erased() -> N
     erased(subject)
     assert b"Jane" not in all_of(subject)
     assert subject.records.order("O1", 2).data == second.data
+
+
+def test_whose_device_a_version_still_lists_is_named_by_it() -> None:
+    second = order(version=2, effective_from=NOW, protected_persons=[PEOPLE[1]], terms=[TERMS[2]], identifiers=HERS)
+    assert "order O1 protects them and is in force" in refused(Subject(made(), second))
+    subject = erased(Subject(made(), second, order_ended(at=NOW)))
+    assert b'"P1"' not in all_of(subject)
+    assert b"tag-hers" not in all_of(subject)
+    assert subject.records.order("O1", 2).data.protected_persons == second.data.protected_persons
+
+
+def test_a_task_is_about_them_when_its_grounds_have_left_the_row() -> None:
+    subject = Subject(made(), fix(after(-900), away(1000)), fix(after(-840), away(1000)))
+    first = subject.task.task_id
+    subject.feed(fix(after(-500), away(50_000)), fix(after(-450), away(50_000)))
+    subject.feed(update(first, "close", after(-400), role="supervisor", outcome="charged"))
+    last = after(60 * MAX_BREACHES)
+    for number in range(MAX_BREACHES + 5):
+        subject.feed(report(after(60 * number), order_id="O1", protected_person_id="P2", id=f"r{number}"))
+    assert {fact.task_id for fact in subject.breaches}.isdisjoint({first})
+    for task in {*subject.tasks, *subject.safeguarding} - {first}:
+        subject.feed(update(task, "close", last, role="supervisor", outcome="charged", reason="over"))
+    subject.feed(order_ended(at=last))
+    erased(subject, last + timedelta(days=9), beside={"tasks": [first]})
+    assert subject.decisions()[-1] == "person_erased"
+    assert '"P1"' not in subject.tasks[first].model_dump_json()
+
+
+def test_who_was_merged_into_somebody_keeps_nobody_for_that_one_refuses_by_itself() -> None:
+    merger = {"how": "merged", "subject_id": SUBJECT, "other_subject_id": "S2", "reason": "one person"}
+    subject = Subject(made(), event(IdentityCorrected, merger, NOW), order_ended(at=NOW))
+    assert not subject.state.orders["O1"].ends, "it went on to the other's row"
+    assert b'"P1"' not in all_of(erased(subject))
+
+
+def test_a_safeguarding_task_that_goes_on_for_others_stays() -> None:
+    subject = Subject(made(), custody("detained", after(-1000)), custody("released", after(-900)))
+    [safe] = subject.safeguarding
+    subject.feed(order(version=2, protected_persons=[PEOPLE[1]], terms=[TERMS[2]], made_at=NOW))
+    erased(subject, beside={"safeguarding": [safe]})
+    assert subject.decisions()[-1] == "person_erased"
+    assert [row.safeguarding_id for row in subject.state.safeguarding] == [safe]
+    assert not [
+        key for effects in subject.effects for topic, key in effects.tombstones if topic == "safeguarding-tasks"
+    ]
 
 
 def test_an_order_that_names_them_again_meanwhile_is_left_whole() -> None:
