@@ -9,6 +9,9 @@ Each process shows all of them at `/metrics`; those that are another process's s
 
 from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
+from schemas.inbound import BadReason
+from streams.kafka.topics import TOPICS
+
 # A second series for each counter and histogram, that no query of ours needs.
 disable_created_metrics()  # type: ignore[no-untyped-call, unused-ignore]
 
@@ -40,11 +43,18 @@ EVENTS_IN = Counter(
 )
 MESSAGES_OUT = Counter("breachwatch_messages_out_total", "Messages handed to the brokers, by topic", ["topic"])
 DEAD_LETTERS = Counter("breachwatch_dead_letters_total", "Messages dead-lettered", ["topic", "reason"])
+for _taken in (topic for topic in TOPICS if topic.direction in ("inbound", "raw")):
+    # A first burst is a page, and of a counter that begins at 5,000 nothing is known to have been added.
+    for _reason in BadReason:
+        DEAD_LETTERS.labels(_taken.name, _reason.value)
 READS = Counter("breachwatch_gate_reads_total", "Plate reads seen by the gate, by outcome", ["outcome"])
 for _outcome in ("passed", "forwarded", "forwarded_late", "forgotten_early", "dead_letter"):
     READS.labels(_outcome)
 ADAPTED = Counter("breachwatch_adapted_total", "What adapters made of raw messages", ["adapter", "outcome"])
 DOOR = Counter("breachwatch_door_events_total", "Events at the HTTP door", ["topic", "outcome"])
+for _taken in (topic for topic in TOPICS if topic.direction == "inbound"):
+    for _outcome in ("accepted", "refused", "unknown"):
+        DOOR.labels(_taken.name, _outcome)
 ALERTS = Counter("breachwatch_alerts_total", "Alerts sent to people, repeats too; no exercises", ["kind", "severity"])
 SUPPRESSED = Counter(
     "breachwatch_suppressed_alerts_total", "Low alerts held back within the hour; the audit lists them", ["kind"]

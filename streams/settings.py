@@ -152,7 +152,7 @@ class Settings(BaseSettings):
         default=MAX_MESSAGE_BYTES, gt=0, description="bytes of a message value that an ingest agent still parses"
     )
     canary_interval_s: float = Field(
-        default=5.0, ge=0, description="seconds between synthetic sightings, at least 1; 0: none"
+        default=5.0, ge=0, le=10, description="seconds between synthetic sightings, 1 to 10; 0: none"
     )
     canary_through_gate: bool = Field(
         default=True, description="each of them also as a plate read; off where no gate runs"

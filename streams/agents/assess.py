@@ -115,7 +115,7 @@ def assess_agent(
         due = None if state.wake_at is None else state.wake_at.timestamp()
         alarms.set(subject.encode(), due, (state.now or appended_at).timestamp())
         await send(effects)
-        measured.judged(message.timestamp, taken_at, time.time())
+        measured.judged(incoming, message.timestamp, taken_at, time.time())
         measured.decided(effects, incoming, alarms.clock.now())
         _log_tasks(effects, incoming, origin)
         if effects.purge:

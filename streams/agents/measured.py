@@ -1,5 +1,6 @@
 """What is counted of an event's way and of a decision; of exercises nothing is."""
 
+from schemas.base import EXERCISE
 from schemas.internal import SubjectEvent
 from schemas.tasks import TaskChange
 from streams import metrics
@@ -15,7 +16,7 @@ def begin(policy: Policy) -> None:
     known to have been added, so that the first breach of a grade would be in no rate."""
     for grade in policy.grades:
         metrics.DEADLINES_MISSED.labels(grade.name)
-        for topic in INGESTED:
+        for topic in (*INGESTED, "deadlines"):
             metrics.EVENT_TO_TASK.labels(topic, grade.name)
     for step in STEPS:
         metrics.ESCALATIONS.labels(step)
@@ -34,9 +35,11 @@ def decided(effects: Effects, incoming: SubjectEvent, now: float) -> None:
     An event that was held, since nobody was known for it, was no task before somebody was: not our delay. What is
     sent again after a crash has been counted.
     """
+    if _is_exercise(incoming):
+        return
     for kind in effects.suppressed:
         metrics.SUPPRESSED.labels(kind).inc()
-    if incoming.event.exercise or effects.again:
+    if effects.again:
         return
     for task in effects.tasks:
         if task.change in _NEW_BREACH and not incoming.routing.held:
@@ -50,10 +53,17 @@ def decided(effects: Effects, incoming: SubjectEvent, now: float) -> None:
             metrics.DEADLINES_MISSED.labels(grades[alert.task_id]).inc()
 
 
-def judged(appended_at: float, taken_at: float, done_at: float) -> None:
+def judged(incoming: SubjectEvent, appended_at: float, taken_at: float, done_at: float) -> None:
     """Assess has written a row and sent the effects; all times in seconds since 1970."""
+    if _is_exercise(incoming):
+        return
     _stage("wait", "assess", taken_at - appended_at)
     _stage("own", "assess", done_at - taken_at)
+
+
+def _is_exercise(incoming: SubjectEvent) -> bool:
+    """By the row: a wake-up, which is our own event, does not say so."""
+    return incoming.subject_id.startswith(EXERCISE)
 
 
 def filtered(appended_at: float, taken_at: float, done_at: float) -> None:

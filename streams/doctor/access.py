@@ -37,7 +37,8 @@ def ask(client: KafkaAdminClient, settings: Settings) -> Allowed:
         if topic["error_code"] != UnknownTopicOrPartitionError.errno
     }
     wanted = {one.name for role in ROLES for one in grants(role, settings) if one.kind == "GROUP"}
-    groups = {name: _group(client, name) for name in sorted(wanted) if not name.endswith("*")}
+    # Of all that begin so, one that nobody has joined: who may join them all may see it.
+    groups = {name: _group(client, name.removesuffix("*")) for name in sorted(wanted)}
     return Allowed(topics, groups, client.describe_cluster().get("authorized_operations"))
 
 

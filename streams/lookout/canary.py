@@ -93,13 +93,16 @@ class Waiting:
 
 
 def shown(value: bytes | None) -> Iterator[str]:
-    """The events that a message of `arrest-tasks` rests on, where it is a task of the canary's."""
+    """The events that a message of `arrest-tasks` rests on, where it is a task of the canary's.
+
+    Raises ValueError, TypeError or KeyError where it is no task.
+    """
     if value is None:
         return
     task = orjson.loads(value)
-    if is_canary(task["subject_id"]):
+    if is_canary(str(task["subject_id"])):
         for breach in task["breaches"]:
-            yield from (evidence["event_id"] for evidence in breach["evidence"])
+            yield from (str(evidence["event_id"]) for evidence in breach["evidence"])
 
 
 class Canary:
@@ -194,8 +197,9 @@ class Canary:
         while True:
             now = time.monotonic()
             if now >= orders_due:
-                orders_due = now + _ORDERS_EVERY_S
-                await asyncio.gather(*(self._order(producer, probed) for probed in self._subjects))
+                sent = await asyncio.gather(*(self._order(producer, probed) for probed in self._subjects))
+                # A subject without its order has no task, and would look like a partition that nobody works on.
+                orders_due = now + (_ORDERS_EVERY_S if all(sent) else _AGAIN_S)
             who, inbound = turn(number, partitions)
             for way in self._ways:
                 self._begin(self._sighted(producer, self._subjects[who], way, inbound))
@@ -210,8 +214,8 @@ class Canary:
         self._sends.add(send)
         send.add_done_callback(self._sends.discard)
 
-    async def _order(self, producer: AIOKafkaProducer, probed: Probed) -> None:
-        await self._send(producer, "orders", order(probed), probed.name.encode(), None)
+    async def _order(self, producer: AIOKafkaProducer, probed: Probed) -> bool:
+        return await self._send(producer, "orders", order(probed), probed.name.encode(), None)
 
     async def _sighted(self, producer: AIOKafkaProducer, probed: Probed, way: Way, inbound: int) -> None:
         at = self._clock.now()
@@ -223,17 +227,18 @@ class Canary:
 
     async def _send(
         self, producer: AIOKafkaProducer, topic: str, value: bytes, key: bytes | None, partition: int | None
-    ) -> None:
-        """What cannot be sent is lost, like all whose task does not come."""
+    ) -> bool:
+        """False where no broker acknowledged it. A sighting is lost then, like all whose task does not come."""
         sent = time.monotonic()
         try:
             async with asyncio.timeout(LOST_S):
                 placed = await producer.send_and_wait(full_name(self._settings, topic), value, key, partition)
         except (KafkaError, TimeoutError) as error:
             self._say("canary_not_sent", topic=topic, error=type(error).__name__)
-        else:
-            self._clock.heard(placed.timestamp / 1000, sent)
-            self._over("canary_not_sent", topic=topic)
+            return False
+        self._clock.heard(placed.timestamp / 1000, sent)
+        self._over("canary_not_sent", topic=topic)
+        return True
 
     def _say(self, what: str, *, error: str | None = None, **where: object) -> None:
         known = (what, *where.values())

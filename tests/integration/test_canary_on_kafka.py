@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from streams.broker_clock import BrokerClock
 from streams.core import canary as core
 from streams.kafka import admin, local
+from streams.kafka.client import connect
 from streams.kafka.reading import newest_values, read_all
 from streams.kafka.topics import full_name
 from streams.lookout import canary
@@ -128,6 +129,20 @@ def test_every_partition_is_seen_by_both_ways_and_nobody_is_bothered(pipeline: P
     print("largest row:", max(len(record.value or b"") for record in rows), "bytes")
     for process in (worker, gate):
         process.stop()
+
+
+def test_an_order_of_its_own_that_no_broker_took_is_sent_again(pipeline: Pipeline) -> None:
+    """Its subjects would have none until tomorrow, and each partition would look dead."""
+    settings = quick(pipeline.settings, send_timeout_s=2.0)
+    orders = full_name(settings, "orders")
+    with connect(admin.cluster_of(settings)) as client:
+        client.delete_topics([orders])
+    with capture_logs() as logs, singing(settings):
+        eventually(
+            lambda: any(e["event"] == "canary_not_sent" and e["topic"] == "orders" for e in logs), "it says so"
+        )
+        admin.apply(admin.plan(settings))
+        pipeline.until(lambda: len(pipeline.outputs.records["orders"]) >= PARTITIONS, "each has its order")
 
 
 def test_a_dead_worker_is_noticed_and_a_dead_gate_apart_from_it(

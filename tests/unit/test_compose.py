@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from deployment import DEPLOY, ROOT, TOOLS, Containerfile, accepted, files_named, needs, run, settings
+from prometheus import OPTIONS
 
 from streams.kafka import access, jars
 
@@ -209,6 +210,13 @@ def test_prometheus_finds_every_process_by_its_name(model: dict[str, Any], ours:
     assert targets.pop("localhost:9090") == "prometheus"
     assert targets.pop("alertmanager:9093") == "alertmanager"
     assert not targets
+
+
+def test_prometheus_is_started_with_the_options_that_its_file_asks_for(model: dict[str, Any]) -> None:
+    given = {word.partition("=")[0] for word in model["services"]["prometheus"]["command"]}
+    asked = {option.partition("=")[0] for option in OPTIONS}
+    assert asked
+    assert asked <= given
 
 
 def test_grafana_finds_its_dashboards_and_prometheus(model: dict[str, Any]) -> None:

@@ -322,6 +322,11 @@ def test_there_are_never_more_workers_than_partitions(objects: list[Object]) -> 
     assert 2 <= scaled["minReplicaCount"] <= scaled["maxReplicaCount"] <= partitions
 
 
+def test_the_canary_has_been_to_every_partition_within_a_minute(objects: list[Object]) -> None:
+    stated = settings(environment(objects, pods(objects)["lookout"]))
+    assert stated.canary_interval_s * (stated.partitions or PARTITIONS[stated.environment]) <= 60
+
+
 def test_the_autoscaler_asks_for_a_metric_that_there_is(objects: list[Object]) -> None:
     from prometheus_client import REGISTRY
 

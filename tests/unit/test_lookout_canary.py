@@ -1,5 +1,7 @@
 """What becomes of a probe: seen, late or lost, by its way; and when a partition was last seen to work."""
 
+import contextlib
+
 import orjson
 import pytest
 from builders import NOW, Subject, fix, order
@@ -57,11 +59,19 @@ def test_it_looks_at_its_own_tasks_alone() -> None:
     real = Subject(order(), fix(NOW)).task
     assert list(shown(real.model_dump_json().encode())) == []
     assert list(shown(None)) == []
-    with pytest.raises((KeyError, TypeError)):
-        list(shown(orjson.dumps({"subject": 1})))
+
+    no_task: list[dict[str, object]] = [{"subject": 1}, {"subject_id": None, "breaches": 1}]
+    no_task.append({"subject_id": "exercise/canary-1", "breaches": [{"evidence": [1]}]})
+    for message in no_task:
+        with contextlib.suppress(KeyError, TypeError):
+            assert list(shown(orjson.dumps(message))) == []
+    odd = {"subject_id": "exercise/canary-1", "breaches": [{"evidence": [{"event_id": ["c"]}]}]}
+    assert Waiting(1, ("sightings",)).came(*shown(orjson.dumps(odd)), 1.0) is None
 
 
 def test_probes_are_a_second_apart_at_least() -> None:
     with pytest.raises(ValidationError, match="a second apart at least"):
         Settings(canary_interval_s=0.5)
+    with pytest.raises(ValidationError, match="less than or equal to 10"):
+        Settings(canary_interval_s=30)  # the alert on a lost canary reckons with one in 10 s
     assert Settings(canary_interval_s=0).canary_interval_s == 0

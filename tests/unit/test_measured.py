@@ -78,6 +78,19 @@ def test_what_people_have_missed_is_counted() -> None:
     assert {who for (who,) in grown(since, "breachwatch_escalations_total")} >= {"supervisor", "duty_inspector"}
 
 
+def test_nothing_is_counted_of_an_exercise_that_nobody_attends() -> None:
+    subject = Subject(order(), subject_id="exercise/S1")
+    subject.feed(report(after(10)).model_copy(update={"exercise": True}))
+    before = samples()
+    for hours in range(1, 30):
+        effects = subject.feed(wake(after(hours * 3600)))
+        incoming = subject.decided[-1][0]
+        measured.decided(effects, incoming, subject.now.timestamp())
+        measured.judged(incoming, 1.0, 2.0, 3.0)
+    assert "escalation" in subject.kinds()
+    assert samples() == before
+
+
 def test_clocks_that_disagree_give_no_negative_time() -> None:
     since = samples()
     measured.arrived(recorded_at=100.0, appended_at=90.0, taken_at=89.0, done_at=91.0)

@@ -50,6 +50,19 @@ def test_it_names_each_role_that_may_write_what_calls_off_an_arrest(topic: str) 
     assert set(re.findall(r"`[\w-]+`", row)) == may
 
 
+def test_it_names_each_role_that_reads_addresses_and_each_that_can_state_any_event() -> None:
+    tables = {"breachwatch-records-changelog", "breachwatch-subjects-changelog"}
+    secret = {"orders", "subject-events", "dead-letters"} | tables
+    [readers] = re.findall(r"Roles ([^|]+?), and who administers brokers", TEXT)
+    assert set(re.findall(r"`[\w-]+`", readers)) == {
+        f"`{n}`" for n, role in ROLES.items() if secret & set(role.reads)
+    }
+    [writers] = re.findall(r"may write on `subject-events` \(roles ([^)]+)\)", TEXT)
+    assert set(re.findall(r"`[\w-]+`", writers)) == {
+        f"`{name}`" for name, role in ROLES.items() if "subject-events" in role.writes
+    }
+
+
 def test_every_threat_of_the_table_says_what_stops_it_and_what_does_not() -> None:
     rows = re.findall(r"^\| \*\*(.+?)\*\*.*? \| (.+) \| (.+) \|$", TEXT, re.MULTILINE)
     assert len(rows) >= 15
