@@ -13,6 +13,8 @@ PIP := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-
 demo: setup ## Start a real Kafka and watch a breach become an arrest task
 	@$(BIN)/breachwatch demo $(DEMO_OPTIONS)
 
+# Two files of tests at a time, each with a Kafka of its own: most wait rather than compute. -n 0 for one at a time.
+TEST_OPTIONS ?= -n 2 --dist loadfile
 test: setup ## Every test, on a real Kafka that the tests start
 	@$(BIN)/python -m pytest $(TEST_OPTIONS)
 

@@ -41,7 +41,8 @@ AT_ONCE = {
     "delete.retention.ms": "100",
     "min.cleanable.dirty.ratio": "0.01",
 }
-"""So that what takes 14 days in production takes seconds: the cleaner looks every 15 s."""
+LOOKS_OFTEN = {"log.cleaner.backoff.ms": "500"}
+"""So that what takes 14 days in production takes seconds. The cleaner looks every 15 s if not told."""
 HORIZON_S = 4
 TAG = "TAG-OF-THE-ERASED"
 
@@ -121,6 +122,7 @@ def in_compacted(pipeline: Pipeline, names: Names) -> dict[str, int]:
 def compact_at_once(pipeline: Pipeline) -> None:
     with connect(cluster_of(pipeline.settings)) as client:
         resources = [ConfigResource("topic", full_name(pipeline.settings, name), AT_ONCE) for name in COMPACTED]
+        resources.append(ConfigResource("broker", "1", LOOKS_OFTEN))
         client.alter_configs(resources, incremental=True)
 
 
