@@ -162,7 +162,7 @@ def _step_for_subject(
     """`merged_into` is who is erased together with them, or has been."""
     subject = state.subject_id
     bare, named = subject.removeprefix(EXERCISE), subject.encode()
-    index = topics.models("identifiers", IdentifierRecord, bare.encode(), lambda record: names(record, subject))
+    index = topics.models("identifiers", IdentifierRecord, bare.encode(), lambda record: finds(record, subject))
     tasks = topics.models("arrest-tasks", ArrestTask, named, lambda task: task.subject_id == subject)
     safe = topics.models("safeguarding-tasks", SafeguardingTask, named, lambda task: task.subject_id == subject)
     names = {subject, *state.orders}
@@ -196,7 +196,7 @@ def _step_for_subject(
     return Step(subject, command, erasure.refusals(state, policy, now, merged_into), counts), names
 
 
-def names(record: IdentifierRecord, subject: str) -> bool:
+def finds(record: IdentifierRecord, subject: str) -> bool:
     """Does it lead to the subject, or from the subject to whom they were merged into? In their world alone."""
     alias = record.kind is IdentifierKind.SUBJECT and record.order_id.startswith("merged/")
     from_them = alias and world_id(record.value, record.subject_id.startswith(EXERCISE)) == subject

@@ -5,7 +5,7 @@ from builders import NOW, custody
 
 from schemas.internal import Arrival, Held, encode_held
 from schemas.orders import IdentifierKind, IdentifierRecord, Role
-from streams.erase import names, waits_for
+from streams.erase import finds, waits_for
 
 ARRIVAL = Arrival(topic="custody-events", partition=1, offset=2, appended_at=NOW, sha256="0" * 64)
 
@@ -28,7 +28,7 @@ def alias(subject: str) -> IdentifierRecord:
     ],
 )
 def test_an_alias_of_the_other_world_is_not_theirs(erased: str, merged_into: str, found: bool) -> None:
-    assert names(alias(merged_into), erased) is found
+    assert finds(alias(merged_into), erased) is found
 
 
 def test_what_waits_for_a_subject_of_the_other_world_is_left() -> None:
