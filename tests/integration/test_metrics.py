@@ -8,6 +8,8 @@ from harness import Pipeline, eventually, order, plate_read, report, tag_fix
 from streams.kafka.local import free_ports
 
 PLATES, DEVICES = 90_000, 10_000
+TOLD_ON = {'breachwatch_alerts_total{kind="escalation",severity="high"}'}
+"""What time alone brings to a task that nobody attends for some minutes."""
 
 
 def scrape(port: int) -> dict[str, float]:
@@ -46,7 +48,7 @@ def test_what_comes_from_outside_makes_no_series(pipeline: Pipeline) -> None:
     pipeline.drained(300)
     after = [scrape(port) for port in ports]
     for was, now in zip(before, after, strict=True):
-        assert ours(now) == ours(was)
+        assert ours(now) - TOLD_ON == ours(was) - TOLD_ON
         print(f"{len(ours(now)):,} series of ours, {len(now):,} in all")
     assert after[1]['breachwatch_gate_reads_total{outcome="passed"}'] >= PLATES
     assert after[0]['breachwatch_events_in_total{outcome="unresolved",topic="sightings"}'] >= DEVICES

@@ -27,7 +27,7 @@ def test_a_value_stays_in_its_line(configured: None, capfd: pytest.CaptureFixtur
     # Made after the configuration, as a process does: what was made before is bound to the old one.
     configure_logging()
     structlog.get_logger().warning("event", source=FORGED)
-    logging.getLogger("aiokafka").warning("from %s", FORGED)
+    logging.getLogger("a.library").warning("from %s", FORGED)
     lines = capfd.readouterr().err.split("\n")
     assert [json.loads(line)["event"] for line in lines if line] == ["event", f"from {FORGED}"]
     assert not any(sign in line for line in lines for sign in ("\r", "\x1b", "\x00"))
