@@ -38,7 +38,7 @@ from streams.core import erasure, persons
 from streams.core.plates import canonical
 from streams.core.policy import Policy, load_policy
 from streams.core.records import Records
-from streams.core.resolve import world_id
+from streams.core.resolve import is_exercise, world_id
 from streams.core.rows import load
 from streams.core.state import SubjectState
 from streams.errors import BreachwatchError
@@ -199,7 +199,7 @@ def _step_for_subject(
 def finds(record: IdentifierRecord, subject: str) -> bool:
     """Does it lead to the subject, or from the subject to whom they were merged into? In their world alone."""
     alias = record.kind is IdentifierKind.SUBJECT and record.order_id.startswith("merged/")
-    from_them = alias and world_id(record.value, record.subject_id.startswith(EXERCISE)) == subject
+    from_them = alias and world_id(record.value, is_exercise(record.subject_id)) == subject
     return record.subject_id == subject or from_them
 
 
@@ -212,7 +212,7 @@ def spellings(record: IdentifierRecord) -> set[str]:
 def waits_for(held: Held, subject: str, named_by: set[tuple[str, str]]) -> bool:
     """Is it an event of the subject's world that names them? Not a breach report, to which somebody waits for an
     answer, nor by tags and plates, which may be somebody else's by then: both go after 8 days."""
-    if isinstance(held.event, BreachReport) or held.event.exercise != subject.startswith(EXERCISE):
+    if isinstance(held.event, BreachReport) or held.event.exercise != is_exercise(subject):
         return False
     return bool(named_by & set(names_of(held)))
 

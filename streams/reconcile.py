@@ -16,7 +16,6 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from schemas.base import EXERCISE
 from schemas.inbound import BadMessageError, decode
 from schemas.orders import Order
 from schemas.tasks import Alert, AuditEntry
@@ -34,6 +33,7 @@ from streams.core.reconcile import (
     stated_by_row,
 )
 from streams.core.records import Records
+from streams.core.resolve import is_exercise
 from streams.core.rows import load
 from streams.errors import BreachwatchError
 from streams.kafka.admin import cluster_of
@@ -168,7 +168,7 @@ def known(settings: Settings, at: datetime) -> Iterator[Known]:
             beside.setdefault(key.decode().split("|", 1)[0], {})[key] = value
         for key, row in rows.items():
             subject = key.decode()
-            if subject.startswith(EXERCISE):
+            if is_exercise(subject):
                 continue
             try:
                 state = load(row, subject)

@@ -27,6 +27,7 @@ from streams.agents.ingest import BACKFILL, RETROSPECTIVE
 from streams.core import policy
 from streams.core.effects import cause_id
 from streams.core.index import IdentifierIndex
+from streams.core.resolve import is_exercise
 from streams.errors import BreachwatchError
 from streams.gate import TOPIC, fault_of, sift
 from streams.kafka.access import GATES, RESCANS
@@ -223,7 +224,7 @@ async def _tell(
             source="breachwatch/rescan",
             time=now,
             recordedtime=now,
-            exercise=subject.startswith(EXERCISE),
+            exercise=is_exercise(subject),
             data=RetroSearchData(
                 search_id=search.search_id,
                 phase=phase,

@@ -32,7 +32,6 @@ and a row that was changed without a new version is found out as a conflict.
 """
 
 import csv
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,12 +39,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.inbound import BadMessageError, decode
 from streams.core.effects import cause_id
 from streams.entered import NOT_STATED, order_event
 from streams.errors import BreachwatchError
+from streams.toml_file import read_toml
 
 _LISTS = ("protects", "zone", "zone_file", "term", "plate", "tag", "phone", "marker")
 _FLAGS = ("no_contact", "in_court", "until_further_order")
@@ -87,15 +87,7 @@ class Line:
 
 def load_map(path: Path) -> ColumnMap:
     """Raises BreachwatchError that names what is wrong with the map."""
-    try:
-        found = ColumnMap.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise BreachwatchError(f"{path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BreachwatchError(f"{path}: not TOML: {error}") from None
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise BreachwatchError(f"{path}: {wrong}") from None
+    found = read_toml(ColumnMap, path)
     if unknown := found.columns.keys() - FIELDS:
         raise BreachwatchError(f"{path}: columns.{min(unknown)} is nothing that an order has")
     if missing := {"subject", "order_id"} - found.columns.keys():

@@ -1,11 +1,11 @@
 """What is counted of an event's way and of a decision; of exercises nothing is."""
 
-from schemas.base import EXERCISE
 from schemas.internal import SubjectEvent
 from schemas.tasks import TaskChange
 from streams import metrics
 from streams.core.effects import Effects
 from streams.core.policy import STEPS, Policy
+from streams.core.resolve import is_exercise
 from streams.kafka.topics import INGESTED
 
 _NEW_BREACH = {TaskChange.OPENED, TaskChange.BREACH, TaskChange.WANTED_AGAIN}
@@ -63,7 +63,7 @@ def judged(incoming: SubjectEvent, appended_at: float, taken_at: float, done_at:
 
 def _is_exercise(incoming: SubjectEvent) -> bool:
     """By the row: a wake-up, which is our own event, does not say so."""
-    return incoming.subject_id.startswith(EXERCISE)
+    return is_exercise(incoming.subject_id)
 
 
 def filtered(appended_at: float, taken_at: float, done_at: float) -> None:

@@ -33,19 +33,14 @@ def run(names: Names = None) -> None:
     """Run these adapters until told to stop; without a name those of raw messages."""
     from streams.adapters import running
     from streams.adapters.routes import FORMATS
-    from streams.health import Health, serve
     from streams.kafka import admin
-    from streams.logs import configure_logging
-    from streams.runtime import prepare
+    from streams.runtime import begin
 
     settings = load_settings()
     every = _routes(settings)
     chosen = {name: _one(every, name) for name in names or FORMATS}
     admin.require(settings, "adapters")
-    configure_logging()
-    prepare()
-    health = Health("adapters")
-    serve(settings.metrics_host, settings.metrics_port, health)
+    health = begin(settings, "adapters")
     asyncio.run(running.run(settings, chosen, health))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli import load_settings
+from streams.cli.answers import REFUSED, tell
 from streams.errors import BreachwatchError
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-REFUSED, NO_ANSWER = 1, 2
 Reason = Annotated[str, typer.Option(help="Why: on the record, so without anybody's details.")]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Say what would be erased and what would remain.")]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait for the worker that has the row.")]
@@ -106,17 +106,11 @@ def _carry_out(
         kind = plan.steps[0].command.type
         send_all(cluster_of(settings), [on_record(settings, "erasure_ordered", reason, digest(name), kind, where)])
     for step in plan.steps if not dry_run else ():
-        answer = give(settings, step.subject_id, step.command, wait)
-        if answer is None:
-            typer.echo(
-                f"no answer within {wait:g} s: the command is in the log and will be carried out when a worker gets "
-                "to it; then see `breachwatch erase scan`",
-                err=True,
-            )
-            raise typer.Exit(NO_ANSWER)
-        typer.echo(f"{answer.decision.replace('_', ' ')}: {'; '.join(answer.reasons)}", err=answer.refused)
-        if answer.refused:
-            raise typer.Exit(REFUSED)
+        tell(
+            give(settings, step.subject_id, step.command, wait),
+            f"no answer within {wait:g} s: the command is in the log and will be carried out when a worker gets to "
+            "it; then see `breachwatch erase scan`",
+        )
     _scan(settings, plan.names, without, [settings.data_dir / "workers"])
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streams.cli import load_settings
+from streams.cli.answers import tell
 
 if TYPE_CHECKING:
     from schemas.erasure import LiftHold, PlaceHold
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
-REFUSED, NO_ANSWER = 1, 2
 Subject = Annotated[str, typer.Argument(help="The police's reference; exercise/... in the exercise world.")]
 Reference = Annotated[str, typer.Option(help="Of the case that needs what is held, such as its number.")]
 Reason = Annotated[str, typer.Option(help="Why: shown to whoever would erase.")]
@@ -54,10 +54,7 @@ def list_() -> None:
 def _give(settings: "Settings", subject_id: str, command: "PlaceHold | LiftHold", wait: float) -> None:
     from streams.erase import give
 
-    answer = give(settings, subject_id, command, wait)
-    if answer is None:
-        typer.echo(f"no answer within {wait:g} s: it is in the log and stands once a worker gets to it", err=True)
-        raise typer.Exit(NO_ANSWER)
-    typer.echo(f"{answer.decision.replace('_', ' ')}: {'; '.join(answer.reasons)}", err=answer.refused)
-    if answer.refused:
-        raise typer.Exit(REFUSED)
+    tell(
+        give(settings, subject_id, command, wait),
+        f"no answer within {wait:g} s: it is in the log and stands once a worker gets to it",
+    )

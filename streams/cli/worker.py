@@ -12,18 +12,13 @@ def command(
     import faust
 
     from streams.app import create_app, local_store
-    from streams.health import Health, serve
     from streams.kafka import admin
-    from streams.logs import configure_logging
-    from streams.runtime import prepare
+    from streams.runtime import begin
     from streams.tables import claim
 
     settings = load_settings()
     admin.require(settings, "worker")
     claim(local_store(settings, name), admin.pipeline_of(settings))
-    configure_logging()
-    prepare()
-    health = Health("worker")
-    serve(settings.metrics_host, settings.metrics_port, health)
+    health = begin(settings, "worker")
     app = create_app(settings, name, health)
     faust.Worker(app, quiet=True, override_logging=False, redirect_stdouts=False).execute_from_commandline()

@@ -24,7 +24,6 @@ from datetime import datetime, timedelta
 from schemas.erasure import Beside, ErasePerson, EraseSubject, LiftHold, PlaceHold
 from schemas.internal import DeadlineDue, MovedEvidence, MovedMatter
 from schemas.orders import (
-    IdentifierKind,
     IdentifierRecord,
     IdentityCorrected,
     Order,
@@ -32,7 +31,6 @@ from schemas.orders import (
     OrderServed,
     OrderStayed,
     RequirementMet,
-    Role,
 )
 from schemas.reports import BreachReport
 from schemas.updates import TaskUpdate
@@ -40,7 +38,7 @@ from streams.core import holds, safeguarding
 from streams.core.chain import CLOSING, NOBODY
 from streams.core.draft import Draft
 from streams.core.force import over_since
-from streams.core.identity import identifier_key, identifiers, never
+from streams.core.identity import by_incident, identifier_key, identifiers, never
 from streams.core.policy import Policy
 from streams.core.state import FINAL, Erased, SubjectState, is_left_over
 
@@ -152,15 +150,7 @@ def tombstones(
 
 def _incidents(state: SubjectState) -> list[IdentifierRecord]:
     return [
-        IdentifierRecord(
-            kind=IdentifierKind.INCIDENT,
-            value=incident,
-            subject_id=state.subject_id,
-            role=Role.SUBJECT,
-            order_id=task.task_id,
-        )
-        for task in state.tasks
-        for incident in task.incidents
+        by_incident(state.subject_id, task.task_id, incident) for task in state.tasks for incident in task.incidents
     ]
 
 

@@ -72,6 +72,13 @@ def never(record: IdentifierRecord) -> IdentifierRecord:
     return record.model_copy(update={"valid_from": None, "valid_to": NEVER})
 
 
+def by_incident(subject_id: str, task_id: str, incident: str) -> IdentifierRecord:
+    """The number by which a dispatch system knows a task of the subject's."""
+    return IdentifierRecord(
+        kind=IdentifierKind.INCIDENT, value=incident, subject_id=subject_id, role=Role.SUBJECT, order_id=task_id
+    )
+
+
 def _named_by(subject_id: str, kept: KeptOrder) -> list[IdentifierRecord]:
     """Every identifier that one order version states, with the subject and the order as identifiers too.
 

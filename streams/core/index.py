@@ -8,9 +8,9 @@ from collections.abc import Container, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
-from schemas.base import EXERCISE
 from schemas.orders import NEVER, IdentifierKind, IdentifierRecord, Role
 from streams.core.plates import canonical, readings, skeleton
+from streams.core.resolve import is_exercise
 
 
 class _Named(NamedTuple):
@@ -83,7 +83,7 @@ class IdentifierIndex:
         found = {
             (named.subject_id, named.role): named
             for named in self._named.get((kind, spelt), ())
-            if named.subject_id.startswith(EXERCISE) == exercise and named.valid(at)
+            if is_exercise(named.subject_id) == exercise and named.valid(at)
         }
         return [_record(kind, spelt, named) for named in found.values()]
 

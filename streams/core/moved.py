@@ -35,7 +35,7 @@ from streams.core import safeguarding
 from streams.core.breaches import add_fact, withdraw
 from streams.core.draft import Draft
 from streams.core.effects import cause_id
-from streams.core.identity import Named, identifiers, is_somebody_elses, never
+from streams.core.identity import Named, by_incident, identifiers, is_somebody_elses, never
 from streams.core.judge import is_zone_evidence
 from streams.core.records import Observation
 from streams.core.resolve import world_id
@@ -316,14 +316,7 @@ def take_matter(draft: Draft, event: MovedMatter) -> None:
             event.event_id,
         )
         draft.effects.identifiers += [
-            IdentifierRecord(
-                kind=IdentifierKind.INCIDENT,
-                value=incident,
-                subject_id=state.subject_id,
-                role=Role.SUBJECT,
-                order_id=task.task_id,
-            )
-            for incident in theirs.incidents
+            by_incident(state.subject_id, task.task_id, incident) for incident in theirs.incidents
         ]
         draft.touch(task, TaskChange.CORRECTION)
     draft.audit("matter_moved", f"what {data.from_subject} held of this subject is here now")

@@ -3,13 +3,13 @@
 from datetime import datetime
 
 from schemas.custody import CustodyEvent
-from schemas.orders import IdentifierKind, IdentifierRecord, Role
 from schemas.tasks import TaskChange, TaskState
 from schemas.updates import TaskAnswer, TaskUpdate
 from streams.core import safeguarding
 from streams.core.clocks import court_deadline
 from streams.core.cross_checks import IN_CUSTODY
 from streams.core.draft import Draft
+from streams.core.identity import by_incident
 from streams.core.kinds import KINDS
 from streams.core.safeguarding import notify
 from streams.core.state import SafeguardingRow, TaskRow
@@ -204,14 +204,6 @@ def _note(draft: Draft, task: TaskRow, event: TaskUpdate, by: str) -> None:
     assert data.incident is not None
     if data.incident not in task.incidents:
         task.incidents = [*task.incidents, data.incident][-MAX_INCIDENTS:]
-        draft.effects.identifiers.append(
-            IdentifierRecord(
-                kind=IdentifierKind.INCIDENT,
-                value=data.incident,
-                subject_id=draft.state.subject_id,
-                role=Role.SUBJECT,
-                order_id=task.task_id,
-            )
-        )
+        draft.effects.identifiers.append(by_incident(draft.state.subject_id, task.task_id, data.incident))
     note(task, draft.now, f"linked to incident {data.incident}", by, event.event_id)
     draft.audit("task_linked", f"to incident {data.incident} by {data.role}")

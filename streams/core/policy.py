@@ -1,13 +1,12 @@
 """The policy: every number that a force may set, validated and versioned; the default is `policy.toml`."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from schemas.tasks import Certainty
-from streams.errors import BreachwatchError
+from streams.toml_file import read_toml
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 RISKS = ("standard", "medium", "high")
@@ -209,13 +208,4 @@ def load_policy(path: Path | None = None) -> Policy:
 
     Raises BreachwatchError naming the file and each wrong field.
     """
-    path = path or Path(__file__).with_name("policy.toml")
-    try:
-        return Policy.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise BreachwatchError(f"policy {path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BreachwatchError(f"policy {path}: not TOML: {error}") from None
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc'])) or 'policy'}: {item['msg']}" for item in error.errors())
-        raise BreachwatchError(f"policy {path}: {wrong}") from None
+    return read_toml(Policy, path or Path(__file__).with_name("policy.toml"), "policy")

@@ -29,6 +29,11 @@ def world_id(subject_id: str, exercise: bool) -> str:
     return f"{EXERCISE}{subject_id}" if exercise else subject_id
 
 
+def is_exercise(subject_id: str) -> bool:
+    """Is it the id of a row of the exercises' world?"""
+    return subject_id.startswith(EXERCISE)
+
+
 _OF_A_SUBJECT = (
     OrderServed
     | OrderEnded

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from schemas.base import EXERCISE
+from streams.core.resolve import is_exercise
 from streams.core.state import ROW_LIMIT_BYTES, SubjectState, drop, ended_tasks, least_needed
 from streams.errors import BreachwatchError
 
@@ -71,7 +71,7 @@ def load(row: bytes | str | None, subject_id: str) -> SubjectState:
     Raises NewerRowError for a row of a later version, and pydantic.ValidationError for what is no row.
     """
     if row is None:
-        return SubjectState(subject_id=subject_id, exercise=subject_id.startswith(EXERCISE))
+        return SubjectState(subject_id=subject_id, exercise=is_exercise(subject_id))
     try:
         state = SubjectState.model_validate_json(row)
         if state.version == VERSION:

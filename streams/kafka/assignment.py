@@ -10,7 +10,6 @@ The file is TOML; a user is named as the brokers know them, by a log-in or by th
 """
 
 import time
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,15 +24,15 @@ from kafka.admin import (
     ResourceType,
 )
 from kafka.admin import ACLResourcePatternType as Pattern
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from streams.errors import BreachwatchError
 from streams.kafka import access
 from streams.kafka.admin import READY_TIMEOUT_S, cluster_of
 from streams.kafka.client import KafkaRequestError, connect
 from streams.kafka.cluster import Cluster
 from streams.kafka.topics import TOPICS, full_name
 from streams.settings import Settings
+from streams.toml_file import read_toml
 
 _POLL_S = 0.1
 _GROUPS = "breachwatch"
@@ -61,15 +60,7 @@ class AccessPlan:
 
 def declared(file: Path, settings: Settings) -> set[ACL]:
     """Every entry that the roles in the file come to. Raises BreachwatchError for a file that does not hold."""
-    try:
-        users = _File.model_validate(tomllib.loads(file.read_text("utf-8"))).users
-    except OSError as error:
-        raise BreachwatchError(f"access file {file}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BreachwatchError(f"access file {file}: not TOML: {error}") from None
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise BreachwatchError(f"access file {file}: {wrong}") from None
+    users = read_toml(_File, file, "access file").users
     return {
         access.entry(user, one)
         for user, roles in users.items()
