@@ -171,6 +171,9 @@ class ArrestTask(Model):
     flags: list[str]
     assigned_to: str | None = None
     acknowledged_by: str | None = None
+    acknowledged_at: Instant | None = None
+    """When a person first acted on it: by our log's time, as `opened_at`."""
+    arrested_at: Instant | None = None
     escalated_to: str | None = None
     """The highest that has been told that nobody acts; None once somebody does."""
     next_escalation_at: Instant | None = None

@@ -175,6 +175,9 @@ def _move(draft: Draft, task: TaskRow, event: TaskUpdate) -> None:
         _note(draft, task, event, by)
         return
     task.moved_at = max(event.time, task.moved_at or event.time)
+    # `decide` raises it by one for all that an event changes.
+    task.moved_revision = task.revision + 1
+    task.acknowledged_at = task.acknowledged_at or draft.now
     what = data.action.replace("_", " ")
     said = [word for word in (data.assignee, data.outcome, data.reason) if word is not None]
     change_state(draft, task, data.action, f"{what}: {', '.join(said)}" if said else what, by)

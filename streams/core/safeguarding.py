@@ -24,7 +24,7 @@ from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.state import MAX_NOTE, MAX_REASONS, SafeguardingRow, SubjectState, Waiting
 from streams.core.tasks import SYSTEM, live_task, newest_orders, note
-from streams.core.transitions import ANYBODY, ROOM, SENIOR
+from streams.core.transitions import ANYBODY, ROOM, SENIOR, moved_since
 
 Kind = Literal["breach", "correction", "arrest", "release", "escape", "tag_failed"]
 _S = SafeguardingState
@@ -109,6 +109,8 @@ def refusal(row: SafeguardingRow, event: TaskUpdate, people: Iterable[str]) -> s
         return f"'{data.action}' of a safeguarding task is not for {data.role}"
     if data.action != "told" and row.moved_at is not None and event.time < row.moved_at:
         return f"it comes too late: it was made at {event.time:%H:%M:%S}Z, and the task was moved since"
+    if data.action != "told" and (stale := moved_since(data, row.moved_revision)) is not None:
+        return stale
     if data.action == "assign" and data.assignee is None:
         return "assigning needs an assignee: who speaks to them"
     if data.action == "told" and (data.person_id is None or data.reason is None):
@@ -142,7 +144,7 @@ def update(draft: Draft, row: SafeguardingRow, event: TaskUpdate) -> str | None:
         if not any(_owed(row, person.person_id) for person in people):
             row.state = _S.CLOSED
         return None
-    row.moved_at = event.time
+    row.moved_at, row.moved_revision = event.time, row.revision + 1
     row.state = MOVES[data.action][1] or row.state
     if data.action == "acknowledge":
         row.acknowledged_by = data.actor

@@ -213,7 +213,10 @@ class TaskRow(_Part):
     """The state that a recommended withdrawal interrupted."""
     moved_at: datetime | None = None
     """When the newest move of a person was made, by the event's own time: an older one comes too late."""
+    moved_revision: int = 0
+    """The revision that the newest move of a person made."""
     acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
     deadline_told: bool = False
     incidents: list[str] = []
     merged_into: str | None = None
@@ -239,6 +242,7 @@ class SafeguardingRow(_Part):
     """Protected person -> what they were last told."""
     waiting: Waiting
     moved_at: datetime | None = None
+    moved_revision: int = 0
     assigned_to: str | None = None
     acknowledged_by: str | None = None
     history: list[HistoryEntry] = []

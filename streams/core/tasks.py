@@ -144,6 +144,8 @@ def snapshot(task: TaskRow, state: SubjectState, records: Records, policy: Polic
         flags=_flags(task, state, facts, orders, records),
         assigned_to=task.assigned_to,
         acknowledged_by=task.acknowledged_by,
+        acknowledged_at=task.acknowledged_at,
+        arrested_at=task.arrested_at,
         escalated_to=told(task.waiting, ladder) if waits else None,
         next_escalation_at=next_step(task.waiting, ladder)[0] if waits else None,
         incidents=list(task.incidents),

@@ -88,6 +88,8 @@ def refusal(task: TaskRow | None, update: TaskUpdateData, at: datetime, *, high_
             f"it comes too late: it was made at {at:%H:%M:%S}Z, and the task was moved at {task.moved_at:%H:%M:%S}Z; "
             "look at the task as it now stands"
         )
+    if update.action != "arrested" and (stale := moved_since(update, task.moved_revision)) is not None:
+        return stale
     if (lacking := _lacking(update, move.needs)) is not None:
         return lacking
     if update.role not in SENIOR and update.action == "close" and high_risk:
@@ -96,6 +98,16 @@ def refusal(task: TaskRow | None, update: TaskUpdateData, at: datetime, *, high_
         # A forged discharge must not call off a car.
         return "a unit is assigned, or the risk is high or not assessed: withdrawing needs a supervisor"
     return None
+
+
+def moved_since(update: TaskUpdateData, moved_revision: int) -> str | None:
+    """Why an update is not applied that was decided on an older revision than the newest that a person made."""
+    if update.revision is None or update.revision >= moved_revision:
+        return None
+    return (
+        f"it was decided on revision {update.revision}, and somebody moved the task in revision {moved_revision}: "
+        "look at the task as it now stands"
+    )
 
 
 def _lacking(update: TaskUpdateData, needs: tuple[str, ...]) -> str | None:

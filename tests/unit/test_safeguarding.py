@@ -165,3 +165,12 @@ def test_wishes_move_nothing() -> None:
     act(subject, "note_wishes", 60, reason="wants nobody to come")
     assert task(subject).state is SafeguardingState.OPEN
     assert "wants nobody to come" in task(subject).history[-1].what
+
+
+def test_of_two_who_assign_it_at_once_the_second_is_told() -> None:
+    subject = breached()
+    seen = task(subject).revision
+    act(subject, "assign", 10, assignee="PC 1", revision=seen)
+    act(subject, "assign", 10, assignee="PC 2", revision=seen)
+    assert task(subject).assigned_to == "PC 1"
+    assert "somebody moved the task" in (subject.answers[-1].reason or "")

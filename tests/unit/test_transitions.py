@@ -248,3 +248,32 @@ def test_custody_moves_a_task_from_a_recommended_withdrawal_too() -> None:
     subject = in_state(S.WITHDRAWAL_RECOMMENDED)
     subject.feed(custody("detained", after(900)))
     assert subject.task.state is S.ARRESTED
+
+
+def test_of_two_who_decided_on_the_same_revision_the_second_is_told_and_notes_move_nothing() -> None:
+    subject = in_state(S.ACKNOWLEDGED)
+    seen = subject.task.revision
+    moved(subject, "note", reason="she asked for a call back")
+    moved(subject, "assign", assignee="Car 7", revision=seen)
+    assert (subject.task.assigned_to, subject.answers[-1].accepted) == ("Car 7", True)
+    moved(subject, "assign", assignee="Car 8", revision=seen)
+    assert subject.task.assigned_to == "Car 7"
+    assert "decided on revision 2, and somebody moved the task in revision 4" in (subject.answers[-1].reason or "")
+    moved(subject, "assign", assignee="Car 8", revision=subject.task.revision)
+    assert subject.task.assigned_to == "Car 8"
+
+
+def test_an_arrest_is_a_fact_whatever_was_seen_of_the_task() -> None:
+    subject = in_state(S.ASSIGNED)
+    moved(subject, "arrested", revision=1)
+    assert subject.task.state is S.ARRESTED
+
+
+def test_a_task_says_when_a_person_first_acted_on_it_and_when_the_arrest_was() -> None:
+    subject = in_state(S.OPEN)
+    assert (subject.task.acknowledged_at, subject.task.arrested_at) == (None, None)
+    moved(subject, "acknowledge")
+    first = subject.task.acknowledged_at
+    moved(subject, "assign")
+    subject.feed(custody("arrested", after(300)))
+    assert (first, subject.task.acknowledged_at, subject.task.arrested_at) == (after(60), first, after(300))
