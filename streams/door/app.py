@@ -18,13 +18,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from cachetools import TTLCache
 from fastapi import Depends, FastAPI, Header, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,10 +33,12 @@ from streams.adapters.cameras import read_cameras
 from streams.adapters.routes import FORMATS, SUPPLIER, raw_topic, translated
 from streams.adapters.translated import Supplier
 from streams.core.keys import message_key
-from streams.door.tokens import Keys, RefusedError, Sender
+from streams.door.tokens import Keys, Sender
 from streams.kafka.admin import cluster_of
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
+from streams.problems import ProblemError, answer_with_problems, too_many, unauthorised
 from streams.settings import Settings
+from streams.tokens import RefusedError
 
 log = structlog.get_logger()
 
@@ -116,19 +116,6 @@ _ONE_OR_MORE = {
 _ANYTHING = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
 
-class ProblemError(Exception):
-    """An error as RFC 9457 has it."""
-
-    def __init__(self, status: int, title: str, detail: str, **more: Any) -> None:
-        super().__init__(detail)
-        self.status, self.title, self.detail, self.more = status, title, detail, more
-        self.headers: dict[str, str] = {}
-
-    def response(self) -> Response:
-        body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail, **self.more}
-        return Response(orjson.dumps(body), self.status, self.headers, "application/problem+json")
-
-
 @dataclass(frozen=True)
 class _Checked:
     """One event of a request: what is sent, or why it is not."""
@@ -175,10 +162,9 @@ class Door:
     def admit(self, sender: Sender, count: int) -> None:
         """Raises ProblemError when the sender has sent too many events of late."""
         if not self._limiter.hit(self._limit, sender.name, cost=max(1, count)):
-            error = ProblemError(429, "Too many events", f"no more than {self._limit} for each sender")
             reset_at, _ = self._limiter.get_window_stats(self._limit, sender.name)
-            error.headers["Retry-After"] = str(max(1, int(reset_at - datetime.now(UTC).timestamp()) + 1))
-            raise error
+            after_s = int(reset_at - datetime.now(UTC).timestamp()) + 1
+            raise too_many(f"no more than {self._limit} events for each sender", after_s)
 
     def remembered(self, sender: Sender, key: str | None, asked: bytes) -> Response | None:
         """The answer that was given to the same request before; raises ProblemError for another one under its key.
@@ -287,21 +273,7 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
     app.add_middleware(_Guarded)
     app.state.door = door
 
-    @app.exception_handler(ProblemError)
-    async def _problem(_: Request, error: ProblemError) -> Response:
-        return error.response()
-
-    @app.exception_handler(RequestValidationError)
-    async def _not_valid(_: Request, error: RequestValidationError) -> Response:
-        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        return ProblemError(400, "Not a valid request", wrong).response()
-
-    @app.exception_handler(HTTPException)
-    async def _not_here(_: Request, error: HTTPException) -> Response:
-        problem = ProblemError(error.status_code, str(error.detail), "see /openapi.json")
-        problem.headers |= error.headers or {}
-        return problem.response()
-
+    answer_with_problems(app, "/openapi.json")
     bearer, basic = HTTPBearer(auto_error=False), HTTPBasic(auto_error=False)
 
     def sender(
@@ -311,11 +283,11 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
         """Some products can only be told a user and a password: the password then is the token."""
         token = given.credentials if given is not None else typed.password if typed is not None else None
         if token is None:
-            raise _unauthorised("send a bearer token, or the token as the password")
+            raise unauthorised("send a bearer token, or the token as the password")
         try:
             return keys.sender(token)
         except RefusedError as error:
-            raise _unauthorised(str(error)) from None
+            raise unauthorised(str(error)) from None
 
     async def whole_body(request: Request) -> bytes:
         body = bytearray()
@@ -376,12 +348,6 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
         return _response(503 if item.status == "unknown" else 422 if made.faults else 200 if dry_run else 202, [item])
 
     return app
-
-
-def _unauthorised(why: str) -> ProblemError:
-    error = ProblemError(401, "Not authenticated", why)
-    error.headers["WWW-Authenticate"] = "Bearer"
-    return error
 
 
 def _values(body: bytes, most: int) -> list[bytes]:

@@ -23,9 +23,10 @@ from harness import ago, tag_fix
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from streams.door.app import create
-from streams.door.tokens import ALGORITHMS, Keys, RefusedError
+from streams.door.tokens import Keys
 from streams.errors import BreachwatchError
 from streams.settings import Settings
+from streams.tokens import ALGORITHMS, RefusedError
 
 KEY, OTHER_KEY = generate_private_key(SECP256R1()), generate_private_key(SECP256R1())
 WEAK_KEY = generate_rsa_key(65537, 1024)
@@ -130,7 +131,7 @@ def test_a_file_that_becomes_unusable_changes_nothing_and_is_said_once(
         file.write_bytes(text)
     with structlog.testing.capture_logs() as lines:
         assert keys.sender(signed()).name == keys.sender(signed()).name == "tags"
-    assert [line["event"] for line in lines] == ["door_keys_kept"]
+    assert [line["event"] for line in lines] == ["keys_kept"]
     with pytest.raises(BreachwatchError, match="no keys can be read"):
         Keys(file, "breachwatch", None)
 
