@@ -136,6 +136,30 @@ WATCHED_AT = Gauge(
     ["what"],
 )
 
+# -- the board ---------------------------------------------------------------------------------------------
+
+BOARD_CLIENTS = Gauge("breachwatch_board_stream_clients", "Clients that listen to the board's stream")
+BOARD_DROPPED = Counter(
+    "breachwatch_board_dropped_clients_total",
+    "Clients of the stream that were dropped: their queue was full (slow), or they took nothing for too long (stuck)",
+    ["reason"],
+)
+BOARD_DATA_AGE = Gauge(
+    "breachwatch_board_data_age_seconds", "Since the board had taken in all that its topics held; NaN: not yet"
+)
+BOARD_UNREAD = Gauge("breachwatch_board_unread_messages", "Messages that the board had not taken in when it looked")
+BOARD_KEPT = Gauge("breachwatch_board_kept", "What the board has in memory: tasks, safeguarding, alerts", ["what"])
+BOARD_UPDATES = Counter(
+    "breachwatch_board_updates_total",
+    "Updates by way of the board: accepted, refused, unanswered (in time), unsent",
+    ["action", "outcome"],
+)
+BOARD_REFUSALS = Counter(
+    "breachwatch_board_refusals_total",
+    "Requests that were refused: token, role, force (or no such task), rate, audit (not writable)",
+    ["reason"],
+)
+
 # -- the canary --------------------------------------------------------------------------------------------
 
 CANARY_PROBES = Counter(

@@ -143,6 +143,41 @@ class Settings(BaseSettings):
     door_batch: int = Field(default=500, gt=0, description="events of one request")
     door_max_bytes: int = Field(default=5_000_000, gt=0, description="bytes of one request")
     door_rate: str = Field(default="60000/minute", description="events of one sender at the HTTP door")
+    board_jwks_file: Path | None = Field(
+        default=None, description="JWKS file (RFC 7517) with the keys that sign the tokens of the board"
+    )
+    board_jwks_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="or the address of such a JWKS, as an identity provider has it",
+    )
+    board_audience: str = Field(default="breachwatch-board", description="what a token's `aud` must name")
+    board_issuer: str | None = Field(default=None, description="what a token's `iss` must be; unset: not looked at")
+    board_host: str = Field(default="127.0.0.1", description="address that the board listens on")
+    board_port: int = Field(default=8071, ge=0, le=65535, description="its port")
+    board_rate: str = Field(default="600/minute", description="requests of one person at the board")
+    board_clients: int = Field(default=500, gt=0, description="clients of its stream at a time")
+    board_queue: int = Field(
+        default=1000,
+        gt=0,
+        description="changes that wait for a client of the stream before it is dropped as too slow",
+    )
+    board_stuck_s: float = Field(
+        default=15.0, gt=0, description="seconds that a client of the stream may take nothing before it is dropped"
+    )
+    board_heartbeat_s: float = Field(default=5.0, gt=0, description="seconds between signs of life on the stream")
+    board_ring: int = Field(
+        default=20_000, gt=0, description="changes kept for clients that come back, some 2 KB each"
+    )
+    board_ring_s: float = Field(default=900.0, gt=0, description="seconds that they are kept")
+    board_alerts_h: float = Field(default=24.0, gt=0, description="hours of alerts that the board has")
+    board_alerts: int = Field(default=5000, gt=0, description="alerts that it has at most, some 2 KB each")
+    board_ended_days: float = Field(
+        default=31.0, gt=0, description="days that tasks which are over count in statistics, some 10 KB each"
+    )
+    board_answer_timeout_s: float = Field(
+        default=5.0, gt=0, description="seconds that the board waits for the answer to an update"
+    )
     dead_letters_per_minute: int = Field(
         default=100,
         gt=0,

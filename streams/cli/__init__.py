@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sources": ("streams.cli.sources", "Switch a source of events off and on."),
     "adapters": ("streams.cli.adapters", "Take and give formats that are out there already: Traccar, CAP ..."),
     "door": ("streams.cli.door", "Take events by HTTP, for systems that cannot speak Kafka."),
+    "board": ("streams.cli.board", "Serve the control room's board, and its interface for other dashboards."),
     "rescan": ("streams.cli.rescan", "Search retained plate reads for orders that were known late."),
     "access": ("streams.cli.access", "Show and grant what each role may do on the cluster."),
     "topics": ("streams.cli.topics", "Plan, apply and check the topics of the pipeline."),

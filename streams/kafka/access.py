@@ -73,6 +73,12 @@ ROLES: dict[str, Role] = {
         ("arrest-tasks", "safeguarding-tasks", "alerts", "task-answers"),
         ("task-updates",),
     ),
+    "board": Role(
+        "the board: what a control room does, order terms and positions for its map, and who looked at what",
+        ("arrest-tasks", "safeguarding-tasks", "alerts", "task-answers", "breachwatch-records-changelog"),
+        ("task-updates", "audit"),
+        checks=True,
+    ),
     "auditor": Role("reads the audit trail and the tasks", ("audit", "arrest-tasks", "safeguarding-tasks", "alerts")),
     "searcher": Role(
         "searches retained plate reads for orders that were known late",

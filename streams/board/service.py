@@ -1,0 +1,175 @@
+"""What requests to the board share: the read model and its follower, the stream, the trail, and who may what."""
+
+import asyncio
+import math
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+from fastapi.concurrency import run_in_threadpool
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from schemas.tasks import AuditEntry
+from streams import metrics
+from streams.board import trail
+from streams.board.follower import Follower
+from streams.board.model import KeptSafeguarding, KeptTask, Model
+from streams.board.people import CLAIMS, Person, person
+from streams.board.stream import Hub
+from streams.board.updates import Sending
+from streams.core.policy import load_policy
+from streams.problems import ProblemError, too_many, unauthorised
+from streams.settings import Settings
+from streams.tokens import RefusedError, Tokens
+
+log = structlog.get_logger()
+K = TypeVar("K")
+
+# Of one address without a valid token, and of all together: each is an entry on the trail, kept for 400 days.
+_STRANGERS = "30/minute"
+_ALL_STRANGERS = "300/minute"
+_NEW_REVISION_S = 2.0
+
+
+class Board:
+    """One board. `start`, then `stop`."""
+
+    def __init__(self, settings: Settings, tokens: Tokens) -> None:
+        self.settings = settings
+        self.policy = load_policy(settings.policy_file)
+        self.model = Model(settings.board_alerts)
+        self.hub = Hub(settings.board_ring, settings.board_ring_s)
+        self.sending = Sending(settings)
+        self.follower = Follower(settings, self.model, self.hub, self.sending.answered)
+        self._tokens = tokens
+        self._rate = parse(settings.board_rate)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    async def start(self) -> None:
+        await self.sending.start()
+        self.follower.start()
+        metrics.BOARD_DATA_AGE.set_function(self._age)
+        metrics.BOARD_KEPT.labels("tasks").set_function(lambda: len(self.model.tasks))
+        metrics.BOARD_KEPT.labels("safeguarding").set_function(lambda: len(self.model.safeguarding))
+        metrics.BOARD_KEPT.labels("alerts").set_function(lambda: len(self.model.alerts))
+
+    def _age(self) -> float:
+        age = self.follower.age_s()
+        return math.nan if age is None else age
+
+    async def stop(self) -> None:
+        await self.follower.stop()
+        await self.sending.stop()
+
+    # -- who asks ------------------------------------------------------------------------------------------
+
+    async def admitted(self, token: str | None, address: str) -> Person:
+        """Whose token it is. Raises ProblemError for a token that is none of ours, and for too many requests."""
+        try:
+            if token is None:
+                raise RefusedError("send a bearer token")
+            # In a thread: a key may have to be fetched.
+            found = person(await run_in_threadpool(self._tokens.claims, token, CLAIMS))
+        except RefusedError as error:
+            await self._refuse_stranger(address, str(error))
+            raise unauthorised(str(error)) from None
+        if not self._limiter.hit(self._rate, found.name):
+            metrics.BOARD_REFUSALS.labels("rate").inc()
+            raise too_many(f"no more than {self._rate} requests for each person", self._again_in(found.name))
+        return found
+
+    def _again_in(self, name: str) -> int:
+        reset_at, _ = self._limiter.get_window_stats(self._rate, name)
+        return int(reset_at - datetime.now(UTC).timestamp()) + 1
+
+    async def _refuse_stranger(self, address: str, why: str) -> None:
+        metrics.BOARD_REFUSALS.labels("token").inc()
+        if not self._limiter.hit(parse(_STRANGERS), "stranger", address):
+            raise too_many(f"no more than {_STRANGERS} requests without a valid token from one address", 60)
+        if self._limiter.hit(parse(_ALL_STRANGERS), "strangers"):
+            await self.refused(None, f"from {address}: {why}")
+
+    # -- the trail -----------------------------------------------------------------------------------------
+
+    async def refused(self, who: Person | None, what: str, about: str = trail.NOBODY) -> None:
+        """Put a refusal on the trail. It stands also where the trail cannot be written."""
+        try:
+            await self.sending.record(trail.entry(who, "refused", what, about=about))
+        except ProblemError:
+            log.error("refusal_not_on_the_trail")
+
+    async def viewed(self, who: Person, kept: KeptTask, what: str, why: str | None) -> None:
+        """Put it on the trail that somebody looks at a task: before it is shown. Raises ProblemError."""
+        entry: AuditEntry = trail.entry(
+            who,
+            "viewed",
+            what,
+            about=kept.summary.task_id,
+            subject_id=kept.summary.subject_id,
+            why=why,
+            place=kept.place,
+            offset=kept.offset,
+            exercise=kept.summary.exercise,
+        )
+        await self.sending.record(entry)
+
+    # -- what they may -------------------------------------------------------------------------------------
+
+    def ready(self) -> None:
+        """Raises ProblemError while what there is has not been read."""
+        why = self.follower.ready()
+        if why is not None:
+            problem = ProblemError(503, "Not ready", f"the board cannot be shown yet: {why}")
+            problem.headers["Retry-After"] = "1"
+            raise problem
+
+    async def task(self, who: Person, task_id: str) -> KeptTask:
+        """The task, where it is theirs to see. One that is not is answered, and put on the trail, exactly as one that
+        does not exist."""
+        kept = self.model.tasks.get(task_id)
+        return await self._theirs(who, task_id, kept, () if kept is None else kept.forces)
+
+    async def safeguarding(self, who: Person, task_id: str) -> KeptSafeguarding:
+        """As `task`."""
+        kept = self.model.safeguarding.get(task_id) if who.sees_protected else None
+        return await self._theirs(who, task_id, kept, () if kept is None else kept.forces)
+
+    async def _theirs(self, who: Person, task_id: str, kept: K | None, forces: Collection[str]) -> K:
+        if kept is not None and who.sees(forces):
+            return kept
+        metrics.BOARD_REFUSALS.labels("force").inc()
+        await self.refused(who, "there is no such task, or it is another force's", task_id)
+        raise ProblemError(404, "No such task", "there is no task of that id, or it is not yours to see")
+
+    async def must_act(self, who: Person, task_id: str) -> None:
+        """Raises ProblemError for somebody who may only look."""
+        if not who.may_act:
+            metrics.BOARD_REFUSALS.labels("role").inc()
+            await self.refused(who, "a viewer may not move tasks", task_id)
+            raise ProblemError(403, "Not allowed", "your role is to look: moving a task is for a controller")
+
+    async def must_see_protected(self, who: Person, task_id: str, what: str) -> None:
+        if not who.sees_protected:
+            metrics.BOARD_REFUSALS.labels("role").inc()
+            await self.refused(who, f"a viewer may not see {what}", task_id)
+            raise ProblemError(403, "Not allowed", f"your role does not see {what}")
+
+    async def revision_with(self, task_id: str, event_id: str) -> int | None:
+        """The revision of a task that has this event in its history, once it is here; None: not in time."""
+
+        def found() -> int | None:
+            arrest, reach = self.model.tasks.get(task_id), self.model.safeguarding.get(task_id)
+            raw = arrest.raw if arrest else reach.raw if reach else b""
+            if event_id.encode() not in raw:
+                return None
+            return arrest.summary.revision if arrest else reach.task.revision if reach else None
+
+        try:
+            async with asyncio.timeout(_NEW_REVISION_S), self.follower.applied:
+                await self.follower.applied.wait_for(lambda: found() is not None)
+        except TimeoutError:
+            return None
+        return found()

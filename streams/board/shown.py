@@ -1,0 +1,116 @@
+"""What the board answers: the models of its OpenAPI document."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.base import Instant
+from schemas.safeguarding import SafeguardingTask
+from schemas.tasks import Alert, ArrestTask
+from streams.board.model import TaskSummary
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 has it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Refused",
+                    "status": 409,
+                    "detail": "the task is acknowledged already by op-7",
+                    "update_id": "0f7c2a9e-5f7b-4a57-9a52-0a3f0a0f6f55",
+                    "state": "acknowledged",
+                }
+            ]
+        }
+    )
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    update_id: str | None = None
+    """Of an update that was refused."""
+    state: str | None = None
+    """Of its task now."""
+
+
+class Me(BaseModel):
+    """Whoever asks, as the token says."""
+
+    name: str
+    role: Literal["viewer", "controller", "supervisor", "duty_inspector"]
+    forces: list[str] | None
+    """Whose tasks they see; null: everybody's."""
+    may_act: bool
+    sees_protected: bool
+    expires_at: Instant
+    grades: list[str]
+    """Of the policy, gravest first."""
+
+
+class Freshness(BaseModel):
+    """How old what is shown may be."""
+
+    data_age_s: float | None
+    """Since all that the topics held was taken in; null: not yet. Show data as stale from ten seconds."""
+    position: str
+    """Send it as `Last-Event-ID` when opening the stream: nothing is missed in between."""
+
+
+class TaskPage(Freshness):
+    """A part of the list of tasks, the most urgent first."""
+
+    tasks: list[TaskSummary]
+    total: int
+    """That the list has in all."""
+    next: str | None
+    """The `cursor` of the part that follows; null: this was the last."""
+
+
+class Explanation(BaseModel):
+    """Why a task is as it is, in words."""
+
+    heading: str
+    points: list[str]
+    """What each rule of the policy gave."""
+    grounds: list[list[str]]
+    """Of each breach: when, why, under which order and power, on which messages of the log."""
+    alternatives: list[str]
+    """What would have changed it."""
+
+
+class PossibleAction(BaseModel):
+    """What this person may do with the task as it is; the core may still refuse it, with a reason."""
+
+    action: str
+    needs: list[str]
+    """Fields of the update that it needs beside `action` and `revision`."""
+
+
+class TaskInFull(Freshness):
+    """One task with everything but its order's terms and its map, which are resources of their own."""
+
+    task: ArrestTask
+    """For viewers without whom a breach concerns, and without the words of notes."""
+    explanation: Explanation
+    actions: list[PossibleAction]
+    safeguarding: list[SafeguardingTask] | None
+    """Of the subject, newest last; null where the role does not see them."""
+    alerts: list[Alert]
+    """On the task, newest last, of those that the board has."""
+
+
+class SafeguardingList(Freshness):
+    """Safeguarding tasks, the nearest deadline first."""
+
+    tasks: list[SafeguardingTask]
+
+
+class AlertList(Freshness):
+    """Alerts, the newest first."""
+
+    alerts: list[Alert]
