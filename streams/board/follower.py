@@ -52,8 +52,6 @@ class Follower:
         self._applied: dict[TopicPartition, int] = {}
         self._progress = asyncio.Event()
         self._caught_up = False
-        self.failure: BaseException | None = None
-        self.on_failure: Callable[[], None] = lambda: None
         self.applied = asyncio.Condition()
         """Notified after each batch that was taken in."""
 
@@ -68,14 +66,6 @@ class Follower:
 
     def start(self) -> None:
         self.task = asyncio.create_task(self._run(), name="board-follower")
-        self.task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """A board that does not read must not show an old picture as a new one: its process ends."""
-        if not task.cancelled() and task.exception() is not None:
-            self.failure = task.exception()
-            log.critical("follower_failed", error=type(self.failure).__name__)
-            self.on_failure()
 
     async def stop(self) -> None:
         if self.task is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from streams.board import trail
 from streams.board.follower import Follower
 from streams.board.model import KeptSafeguarding, KeptTask, Model
 from streams.board.people import CLAIMS, Person, person
+from streams.board.records import SubjectRecords
 from streams.board.stream import Hub
 from streams.board.updates import Sending
 from streams.core.policy import load_policy
@@ -44,6 +45,10 @@ class Board:
         self.hub = Hub(settings.board_ring, settings.board_ring_s)
         self.sending = Sending(settings)
         self.follower = Follower(settings, self.model, self.hub, self.sending.answered)
+        self.records = SubjectRecords(settings)
+        self.failure: str | None = None
+        """Why the board has to end."""
+        self.on_failure: Callable[[], None] = lambda: None
         self._tokens = tokens
         self._rate = parse(settings.board_rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -51,10 +56,21 @@ class Board:
     async def start(self) -> None:
         await self.sending.start()
         self.follower.start()
+        self.records.start()
+        for task in (self.follower.task, self.records.task):
+            assert task is not None
+            task.add_done_callback(self._ended)
         metrics.BOARD_DATA_AGE.set_function(self._age)
         metrics.BOARD_KEPT.labels("tasks").set_function(lambda: len(self.model.tasks))
         metrics.BOARD_KEPT.labels("safeguarding").set_function(lambda: len(self.model.safeguarding))
         metrics.BOARD_KEPT.labels("alerts").set_function(lambda: len(self.model.alerts))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A board that does not read must not show an old picture as a new one: its process ends."""
+        if not task.cancelled() and task.exception() is not None:
+            self.failure = f"{task.get_name()}: {type(task.exception()).__name__}"
+            log.critical("reading_failed", task=task.get_name(), error=type(task.exception()).__name__)
+            self.on_failure()
 
     def _age(self) -> float:
         age = self.follower.age_s()
@@ -62,6 +78,7 @@ class Board:
 
     async def stop(self) -> None:
         await self.follower.stop()
+        await self.records.stop()
         await self.sending.stop()
 
     # -- who asks ------------------------------------------------------------------------------------------

@@ -57,10 +57,10 @@ def command(
     def ended() -> None:
         server.should_exit = True
 
-    board.follower.on_failure = ended
+    board.on_failure = ended
     server.run()
-    if board.follower.failure is not None:
-        raise BreachwatchError(f"the board does not read its topics any more: {board.follower.failure}")
+    if board.failure is not None:
+        raise BreachwatchError(f"the board does not read its topics any more: {board.failure}")
 
 
 def _keys(settings: "Settings") -> "KeySource":
