@@ -14,10 +14,10 @@ from streams.board.model import KeptTask, TaskSummary
 from streams.board.people import Exercises, Person, of_world
 from streams.core.policy import Policy
 from streams.core.state import FINAL
-from streams.core.transitions import SEARCHING
+from streams.core.transitions import LIVE, SEARCHING
 
-Rank = tuple[int, float, str]
-"""What tasks are sorted by: grade, gravest first; deadline; id."""
+Rank = tuple[bool, int, float, str]
+"""What tasks are sorted by: whether nobody need look for the subject any more; grade, gravest first; deadline; id."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def _names(task: TaskSummary) -> Iterable[str]:
 def rank(task: TaskSummary, policy: Policy) -> Rank:
     """A grade that an earlier policy gave stands before all: somebody must look."""
     names = [grade.name for grade in policy.grades]
-    return (names.index(task.grade) if task.grade in names else -1, task.deadline.timestamp(), task.task_id)
+    grade = names.index(task.grade) if task.grade in names else -1
+    return (task.state not in LIVE, grade, task.deadline.timestamp(), task.task_id)
 
 
 def page(
