@@ -18,6 +18,7 @@ USERS = {
     "courts": "publish-orders",
     "calls": "publish-breach-reports",
     "board": "dashboard",
+    "control-room": "board",
     "w1": "worker",
     "g1": "gate",
     "searcher": "searcher",

@@ -51,7 +51,7 @@ class Follower:
         self._ends: AIOKafkaConsumer | None = None
         self._applied: dict[TopicPartition, int] = {}
         self._progress = asyncio.Event()
-        self._caught_up = False
+        self.caught_up = asyncio.Event()
         self.applied = asyncio.Condition()
         """Notified after each batch that was taken in."""
 
@@ -59,7 +59,7 @@ class Follower:
         """Why the board cannot be shown yet; None: it can."""
         if self.task is not None and self.task.done():
             return "it does not read its topics any more"
-        return None if self._caught_up else "it is reading the tasks that there are"
+        return None if self.caught_up.is_set() else "it is reading the tasks that there are"
 
     def alive(self) -> str | None:
         return "it does not read its topics any more" if self.task is not None and self.task.done() else None
@@ -164,8 +164,8 @@ class Follower:
                 await self._progress.wait()
             metrics.BOARD_UNREAD.set(0)
             self.age_s.fresh_at = started
-            if not self._caught_up:
-                self._caught_up = True
+            if not self.caught_up.is_set():
+                self.caught_up.set()
                 log.info("board_caught_up", tasks=len(self._model.tasks))
             await asyncio.sleep(max(0.0, started + _LOOK_EVERY_S - time.monotonic()))
 

@@ -11,9 +11,10 @@ where it reads again it is told so, and comes back with the last id that it has.
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import NamedTuple
 
 import orjson
@@ -26,6 +27,8 @@ from streams.board.positions import Place, decode, encode
 
 # So long a client waits before it comes back by itself, milliseconds.
 _RETRY_MS = 2000
+# Events of what a client has missed that are made and sent as one: some 2 ms of the loop's time.
+_AT_A_TIME = 200
 
 
 class Kept(NamedTuple):
@@ -161,45 +164,47 @@ class Hub:
 
     def open(
         self, person: Person, exercises: Exercises, last_id: str | None, most: int
-    ) -> tuple[Client, list[bytes]]:
-        """A client from now on, and what it has missed since `last_id`."""
+    ) -> tuple[Client, Iterator[bytes]]:
+        """A client from now on, and what it has missed since `last_id`, one event after the other."""
         client = Client(person, exercises, most)
         self.clients.add(client)
         metrics.BOARD_CLIENTS.set(len(self.clients))
         if last_id is None:
-            return client, [chunk(Event("start", b"{}"), self.position())]
+            return client, iter([chunk(Event("start", b"{}"), self.position())])
         positions = decode(last_id)
         if positions is None or not self._reaches(positions):
-            return client, [chunk(Event("reset", b"{}"), self.position())]
-        return client, list(self._missed(client, positions))
-
-    def _missed(self, client: Client, positions: dict[Place, int]) -> Iterable[bytes]:
-        # In the order in which they were read: that of the log within a partition, whatever a broker's clock did.
-        for kept in self._ring:
-            if kept.offset < positions[kept.place]:
-                continue
-            positions[kept.place] = kept.offset + 1
-            event = seen(kept.change, client.person, client.exercises)
-            if event is not None:
-                yield chunk(event, encode(positions))
-        yield chunk(Event("start", b"{}"), self.position())
+            return client, iter([chunk(Event("reset", b"{}"), self.position())])
+        # References alone: made into text as they are sent, or fifty clients that come back at once need 40 MB each.
+        missed = [kept for kept in self._ring if kept.offset >= positions[kept.place]]
+        return client, _told(missed, client, positions, self.position())
 
     def close(self, client: Client) -> None:
         self.clients.discard(client)
         metrics.BOARD_CLIENTS.set(len(self.clients))
 
 
+def _told(missed: list[Kept], client: Client, positions: dict[Place, int], position: str) -> Iterator[bytes]:
+    # In the order in which they were read: that of the log within a partition, whatever a broker's clock did.
+    for kept in missed:
+        positions[kept.place] = kept.offset + 1
+        event = seen(kept.change, client.person, client.exercises)
+        if event is not None:
+            yield chunk(event, encode(positions))
+    yield chunk(Event("start", b"{}"), position)
+
+
 async def events(
-    hub: Hub, client: Client, missed: list[bytes], heartbeat_s: float, age_s: "AgeOfData"
+    hub: Hub, client: Client, missed: Iterator[bytes], heartbeat_s: float, age_s: "AgeOfData"
 ) -> AsyncIterator[bytes]:
     """The stream of one client, until it is evicted or its token ends."""
     loop = asyncio.get_running_loop()
     ends_in = client.person.expires_at - datetime.now(UTC).timestamp()
     ends_at = loop.time() + ends_in
     try:
-        yield ServerSentEvent(retry=_RETRY_MS).encode() + b"".join(missed) + _heartbeat(hub, age_s)
-        missed.clear()
-        beat_at = loop.time() + heartbeat_s
+        yield ServerSentEvent(retry=_RETRY_MS).encode()
+        while part := b"".join(islice(missed, _AT_A_TIME)):
+            yield part
+        beat_at = loop.time()
         while True:
             await client.wait(min(beat_at, ends_at) - loop.time())
             if client.evicted:

@@ -13,6 +13,7 @@ import pytest
 from cryptography.x509 import load_pem_x509_certificates
 from harness import Pipeline, Process, ago, eventually, order, plate_read, report, runner, task_update
 from kafka.admin import ScramMechanism, UserScramCredentialUpsertion
+from listener import write_jwks
 from recipes import recipes, run_java, write_recipes
 from secured import PASSWORD, WRONG_PASSWORD, Secured
 from test_metrics import scrape
@@ -21,6 +22,8 @@ from schemas.inbound import BadMessageError, BadReason
 from schemas.orders import Order
 from schemas.reports import BreachReport
 from streams import dead_letters
+from streams.board.people import Person
+from streams.board.service import Board
 from streams.dead_letters import Origin
 from streams.errors import BreachwatchError
 from streams.kafka import access, admin, local
@@ -31,6 +34,7 @@ from streams.kafka.topics import full_name
 from streams.rescan import Search, rescan
 from streams.sender import NotAcknowledgedError, Sender
 from streams.settings import Settings
+from streams.tokens import KeyFile, Tokens
 
 
 def send(settings: Settings, topic: str, event: Mapping[str, Any]) -> None:
@@ -60,6 +64,7 @@ def test_the_pipeline_runs_with_its_roles_alone(
         pipeline.publish("anpr-reads", b"{", plate_read("BD15 DLO"))
         pipeline.until(lambda: len(pipeline.outputs.facts("S1")) == 2, "the breach that the gate let through")
         pipeline.until(pipeline.outputs.dead_letters, "what the gate could not read")
+        pipeline.until(lambda: _shown(secured.user("control-room"), tmp_path), "the board, by its role")
         board = secured.user("board")
         assert read(board, "arrest-tasks")
         [task] = pipeline.outputs.final_tasks()
@@ -153,12 +158,33 @@ def _keeps_to_itself(process: Process) -> None:
             assert password.encode() not in text, process.name
 
 
+def _shown(settings: Settings, folder: Path) -> bool:
+    """Does the board show a task with its orders and its track, on the trail?"""
+    board = Board(settings, Tokens(KeyFile(write_jwks(folder / "jwks.json")), settings.board_audience, None))
+    looks = Person("op-7", "controller", None, 2e9)
+
+    async def run() -> bool:
+        await board.start()
+        try:
+            async with asyncio.timeout(30):
+                await board.follower.caught_up.wait()
+            [kept] = board.model.tasks.values()
+            await board.viewed(looks, kept, "the task", None)
+            orders = await board.records.orders("S1")
+            return bool(orders) and isinstance(await board.records.track("S1", 1), list)
+        finally:
+            await board.stop()
+
+    return asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("user", "topic"),
     [
         ("nobody", "orders"),
         ("calls", "orders"),
         ("board", "orders"),
+        ("control-room", "arrest-tasks"),
         ("courts", "arrest-tasks"),
         ("w1", "orders"),
         ("records", "orders"),
