@@ -156,7 +156,7 @@ BOARD_UPDATES = Counter(
 )
 BOARD_REFUSALS = Counter(
     "breachwatch_board_refusals_total",
-    "Requests that were refused: token, role, force (or no such task), rate, audit (not writable)",
+    "Requests that were refused: token, role, force (or no such task), rate, log (not writable)",
     ["reason"],
 )
 

@@ -10,12 +10,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from streams.board import shown
 from streams.board.headers import StrictHeaders
-from streams.board.requests import OPENAPI
+from streams.board.requests import OPENAPI, as_described
 from streams.board.room_routes import routes as room
 from streams.board.service import Board
 from streams.board.stream_routes import routes as stream
@@ -26,6 +28,13 @@ from streams.settings import Settings
 from streams.tokens import Tokens
 
 _PAGE = Path(__file__).with_name("page")
+
+
+class _Page(Mount):
+    """The page has every path but those of the interface, whose methods it must not answer for."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return (Match.NONE, {}) if scope["path"].startswith("/api/") else super().matches(scope)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:
@@ -69,7 +78,7 @@ def create(settings: Settings, tokens: Tokens) -> FastAPI:
     app.add_middleware(StrictHeaders)
     answer_with_problems(app, OPENAPI)
     for routes in (tasks, updates, stream, room):
-        app.include_router(routes)
+        app.include_router(routes, dependencies=[Depends(as_described)])
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
-    app.mount("/", StaticFiles(directory=_PAGE, html=True), name="page")
+    app.router.routes.append(_Page("/", StaticFiles(directory=_PAGE, html=True), name="page"))
     return app

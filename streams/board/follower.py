@@ -87,7 +87,8 @@ class Follower:
         self._ends = AIOKafkaConsumer(**self._cluster.options(), enable_auto_commit=False)
         await self._ends.start()
         await self._place()
-        await asyncio.gather(self._read(), self._look(), self._forget())
+        self._forget()
+        await asyncio.gather(self._read(), self._look(), self._keep_forgetting())
 
     async def _place(self) -> None:
         """Tasks from the beginning, alerts and answers from as long ago as they are kept."""
@@ -169,7 +170,10 @@ class Follower:
                 log.info("board_caught_up", tasks=len(self._model.tasks))
             await asyncio.sleep(max(0.0, started + _LOOK_EVERY_S - time.monotonic()))
 
-    async def _forget(self) -> None:
+    def _forget(self) -> None:
+        self._model.forget(datetime.now(UTC) - timedelta(days=self._settings.board_ended_days))
+
+    async def _keep_forgetting(self) -> None:
         while True:
-            self._model.forget(datetime.now(UTC) - timedelta(days=self._settings.board_ended_days))
             await asyncio.sleep(_FORGET_EVERY_S)
+            self._forget()

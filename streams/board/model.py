@@ -22,6 +22,8 @@ from streams.core.state import FINAL
 
 # The subjects of the lookout's canary: exercises that concern nobody.
 _CANARY = f"{EXERCISE}canary-"
+# Of a task without an order that says (`streams.core.tasks`): nobody's, so that everybody must see it.
+_UNKNOWN_FORCE = "unknown"
 Kind = Literal["task", "task_removed", "safeguarding", "safeguarding_removed", "alert"]
 
 
@@ -149,12 +151,12 @@ class Model:
         task = ArrestTask.model_validate_json(value)
         if task.subject_id.startswith(_CANARY) or (known is not None and task.revision <= known.summary.revision):
             return None
-        forces = frozenset((task.owning_force, *task.forces))
-        shown = summary(task)
-        kept = KeptTask(shown, shown.model_dump_json().encode(), value, place, offset, forces)
-        if self._is_old(shown):
+        if self._is_old(task):
             self.tasks.pop(task_id, None)
             return None if known is None else _task_removed(known)
+        forces = frozenset((task.owning_force, *task.forces)) - {_UNKNOWN_FORCE}
+        shown = summary(task)
+        kept = KeptTask(shown, shown.model_dump_json().encode(), value, place, offset, forces)
         self.tasks[task_id] = kept
         before = None if known is None else known.forces
         return Change("task", kept.shown, forces, before, task.exercise, removal=_id("task_id", task_id))
@@ -173,7 +175,7 @@ class Model:
         if task.state not in SAFEGUARDING_LIVE and self._forget_before and task.updated_at < self._forget_before:
             self.safeguarding.pop(task_id, None)
             return None
-        forces = frozenset((task.owning_force,))
+        forces = frozenset((task.owning_force,)) - {_UNKNOWN_FORCE}
         self.safeguarding[task_id] = KeptSafeguarding(task, value, forces)
         before = None if known is None else known.forces
         return Change("safeguarding", value, forces, before, task.exercise, protected=True, removal=removal)
@@ -206,7 +208,7 @@ class Model:
             if kept.task.state in SAFEGUARDING_LIVE or kept.task.updated_at >= before
         }
 
-    def _is_old(self, task: TaskSummary) -> bool:
+    def _is_old(self, task: ArrestTask | TaskSummary) -> bool:
         return task.state in FINAL and self._forget_before is not None and task.updated_at < self._forget_before
 
     def beside(self, task: TaskSummary) -> Iterator[KeptSafeguarding]:

@@ -1,5 +1,6 @@
 """What every route of the board has in common: who asks, what they may state, and how it is answered."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from streams.board.people import Exercises, Person
 from streams.board.service import Board
-from streams.problems import MEDIA_TYPE
+from streams.problems import MEDIA_TYPE, ProblemError
 
 OPENAPI = "/api/v1/openapi.json"
 PREFIX = "/api/v1"
@@ -62,6 +63,18 @@ World = Annotated[
     Exercises, Query(description="Exercises are left out, shown `with` the rest, or shown as the `only` ones.")
 ]
 Force = Annotated[str | None, Query(max_length=200, description="The owning force, or that of an event.")]
+
+
+def as_described(request: Request) -> None:
+    """Refuse a parameter that the OpenAPI document does not have, or has once: a filter that is spelt wrongly would
+    show more than was asked for. Raises ProblemError."""
+    described = request.app.openapi()["paths"][request.scope["route"].path][request.method.lower()]
+    many = {each["name"]: each["schema"].get("type") == "array" for each in described.get("parameters", ())}
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    for name, times in given.items():
+        if name not in many or (times > 1 and not many[name]):
+            wrong = "there is no such parameter" if name not in many else "given more than once"
+            raise ProblemError(400, "Not a valid request", f"query.{name[:40]}: {wrong}")
 
 
 def json_answer(body: bytes | BaseModel, status: int = 200) -> Response:

@@ -49,11 +49,16 @@ async def alerts(
         and of_world(kept.alert.exercise, exercises)
         and (who.sees_protected or kept.alert.to != "safeguarding")
     ]
+    board.listed(who, f"alerts, exercises: {exercises}")
     newest = sorted(found, key=lambda kept: kept.alert.at, reverse=True)[:limit]
     return fresh_answer(board, alerts=a_list(kept.raw for kept in newest))
 
 
-@routes.get("/safeguarding", response_model=shown.SafeguardingList, responses=problems(on_403=_NO_SAFEGUARDING))
+@routes.get(
+    "/safeguarding",
+    response_model=shown.SafeguardingList,
+    responses=problems(on_403=_NO_SAFEGUARDING),
+)
 async def safeguarding(
     who: Who,
     board: Here,
@@ -61,7 +66,7 @@ async def safeguarding(
     exercises: World = "none",
 ) -> Response:
     """Safeguarding tasks of my forces, the nearest deadline first."""
-    await board.must_see_protected(who, trail.NOBODY, "safeguarding")
+    board.must_see_protected(who, trail.NOBODY, "safeguarding")
     found = [
         kept
         for kept in board.model.safeguarding.values()
@@ -69,6 +74,7 @@ async def safeguarding(
         and of_world(kept.task.exercise, exercises)
         and (ended or kept.task.state in SAFEGUARDING_LIVE)
     ]
+    board.listed(who, f"safeguarding tasks, exercises: {exercises}")
     nearest = sorted(found, key=lambda kept: (kept.task.deadline, kept.task.safeguarding_id))
     return fresh_answer(board, tasks=a_list(kept.raw for kept in nearest))
 
@@ -88,6 +94,7 @@ async def _statistics(
         if who.sees(kept.forces) and (force is None or force in kept.forces)
     ]
     grades = [grade.name for grade in board.policy.grades]
+    board.listed(who, f"statistics, force: {force or 'all'}")
     return await run_in_threadpool(statistics, theirs, grades, first, until or now, now)
 
 

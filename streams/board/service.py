@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
+from cachetools import TTLCache
 from fastapi.concurrency import run_in_threadpool
 from limits import parse
 from limits.storage import MemoryStorage
@@ -29,10 +30,11 @@ from streams.tokens import RefusedError, Tokens
 log = structlog.get_logger()
 K = TypeVar("K")
 
-# Of one address without a valid token, and of all together: each is an entry on the trail, kept for 400 days.
-_STRANGERS = "30/minute"
-_ALL_STRANGERS = "300/minute"
+# Requests without a valid token that go on the trail, which is kept for 400 days: of one address, and of all. The
+# rest is counted.
+_STRANGERS, _ALL_STRANGERS = parse("30/minute"), parse("300/minute")
 _NEW_REVISION_S = 2.0
+_LISTED_S = 600.0
 
 
 class Board:
@@ -49,7 +51,9 @@ class Board:
         self.failure: str | None = None
         """Why the board has to end."""
         self.on_failure: Callable[[], None] = lambda: None
+        self._recording: set[asyncio.Task[None]] = set()
         self._tokens = tokens
+        self._listed: TTLCache[tuple[str, str], bool] = TTLCache(10_000, _LISTED_S)
         self._rate = parse(settings.board_rate)
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
@@ -79,6 +83,7 @@ class Board:
     async def stop(self) -> None:
         await self.follower.stop()
         await self.records.stop()
+        await asyncio.gather(*self._recording)
         await self.sending.stop()
 
     # -- who asks ------------------------------------------------------------------------------------------
@@ -91,7 +96,7 @@ class Board:
             # In a thread: a key may have to be fetched.
             found = person(await run_in_threadpool(self._tokens.claims, token, CLAIMS))
         except RefusedError as error:
-            await self._refuse_stranger(address, str(error))
+            self._refuse_stranger(address, str(error))
             raise unauthorised(str(error)) from None
         if not self._limiter.hit(self._rate, found.name):
             metrics.BOARD_REFUSALS.labels("rate").inc()
@@ -102,21 +107,36 @@ class Board:
         reset_at, _ = self._limiter.get_window_stats(self._rate, name)
         return int(reset_at - datetime.now(UTC).timestamp()) + 1
 
-    async def _refuse_stranger(self, address: str, why: str) -> None:
+    def _refuse_stranger(self, address: str, why: str) -> None:
         metrics.BOARD_REFUSALS.labels("token").inc()
-        if not self._limiter.hit(parse(_STRANGERS), "stranger", address):
-            raise too_many(f"no more than {_STRANGERS} requests without a valid token from one address", 60)
-        if self._limiter.hit(parse(_ALL_STRANGERS), "strangers"):
-            await self.refused(None, f"from {address}: {why}")
+        if self._limiter.hit(_STRANGERS, "stranger", address) and self._limiter.hit(_ALL_STRANGERS, "strangers"):
+            self.refused(None, f"from {address}: {why}")
 
     # -- the trail -----------------------------------------------------------------------------------------
 
-    async def refused(self, who: Person | None, what: str, about: str = trail.NOBODY) -> None:
-        """Put a refusal on the trail. It stands also where the trail cannot be written."""
+    def _soon(self, entry: AuditEntry) -> None:
+        """Put an entry on the trail while its request is answered: whether the log can be written, and how fast, makes
+        no difference to who asks."""
+        task = asyncio.create_task(self._recorded(entry))
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+
+    async def _recorded(self, entry: AuditEntry) -> None:
         try:
-            await self.sending.record(trail.entry(who, "refused", what, about=about))
+            await self.sending.record(entry)
         except ProblemError:
-            log.error("refusal_not_on_the_trail")
+            log.error("not_on_the_trail", decision=entry.decision)
+
+    def refused(self, who: Person | None, what: str, about: str = trail.NOBODY) -> None:
+        """Put a refusal on the trail."""
+        self._soon(trail.entry(who, "refused", what, about=about))
+
+    def listed(self, who: Person, what: str) -> None:
+        """Put it on the trail that somebody had a list: the same one once in ten minutes, since a page asks for it
+        again and again. It is shown also where the trail cannot be written: the wall must not go dark."""
+        if (who.name, what) not in self._listed:
+            self._listed[who.name, what] = True
+            self._soon(trail.entry(who, "listed", what))
 
     async def viewed(self, who: Person, kept: KeptTask, what: str, why: str | None) -> None:
         """Put it on the trail that somebody looks at a task: before it is shown. Raises ProblemError."""
@@ -143,35 +163,35 @@ class Board:
             problem.headers["Retry-After"] = "1"
             raise problem
 
-    async def task(self, who: Person, task_id: str) -> KeptTask:
+    def task(self, who: Person, task_id: str) -> KeptTask:
         """The task, where it is theirs to see. One that is not is answered, and put on the trail, exactly as one that
         does not exist."""
         kept = self.model.tasks.get(task_id)
-        return await self._theirs(who, task_id, kept, () if kept is None else kept.forces)
+        return self._theirs(who, task_id, kept, () if kept is None else kept.forces)
 
-    async def safeguarding(self, who: Person, task_id: str) -> KeptSafeguarding:
+    def safeguarding(self, who: Person, task_id: str) -> KeptSafeguarding:
         """As `task`."""
         kept = self.model.safeguarding.get(task_id) if who.sees_protected else None
-        return await self._theirs(who, task_id, kept, () if kept is None else kept.forces)
+        return self._theirs(who, task_id, kept, () if kept is None else kept.forces)
 
-    async def _theirs(self, who: Person, task_id: str, kept: K | None, forces: Collection[str]) -> K:
+    def _theirs(self, who: Person, task_id: str, kept: K | None, forces: Collection[str]) -> K:
         if kept is not None and who.sees(forces):
             return kept
         metrics.BOARD_REFUSALS.labels("force").inc()
-        await self.refused(who, "there is no such task, or it is another force's", task_id)
+        self.refused(who, "there is no such task, or it is another force's", task_id)
         raise ProblemError(404, "No such task", "there is no task of that id, or it is not yours to see")
 
-    async def must_act(self, who: Person, task_id: str) -> None:
+    def must_act(self, who: Person, task_id: str) -> None:
         """Raises ProblemError for somebody who may only look."""
         if not who.may_act:
             metrics.BOARD_REFUSALS.labels("role").inc()
-            await self.refused(who, "a viewer may not move tasks", task_id)
+            self.refused(who, "a viewer may not move tasks", task_id)
             raise ProblemError(403, "Not allowed", "your role is to look: moving a task is for a controller")
 
-    async def must_see_protected(self, who: Person, task_id: str, what: str) -> None:
+    def must_see_protected(self, who: Person, task_id: str, what: str) -> None:
         if not who.sees_protected:
             metrics.BOARD_REFUSALS.labels("role").inc()
-            await self.refused(who, f"a viewer may not see {what}", task_id)
+            self.refused(who, f"a viewer may not see {what}", task_id)
             raise ProblemError(403, "Not allowed", f"your role does not see {what}")
 
     async def revision_with(self, task_id: str, event_id: str) -> int | None:

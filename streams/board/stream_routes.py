@@ -65,6 +65,7 @@ async def stream(
         problem = ProblemError(503, "Too many clients", "the stream has as many clients as it takes: try again")
         problem.headers["Retry-After"] = "5"
         raise problem
+    board.listed(who, f"the stream of tasks, exercises: {exercises}")
     settings = board.settings
     client, missed = board.hub.open(who, exercises, last_event_id, settings.board_queue)
     made = events(board.hub, client, missed, settings.board_heartbeat_s, board.follower.age_s)

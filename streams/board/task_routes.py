@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from schemas.tasks import ArrestTask, TaskState
@@ -37,8 +37,9 @@ from streams.problems import ProblemError
 routes = APIRouter(prefix=PREFIX, tags=["tasks"])
 
 
-@routes.get("/tasks", response_model=shown.TaskPage, responses=problems())
+@routes.get("/tasks", response_model=shown.TaskPage, responses=problems(on_404="The cursor is none of ours"))
 async def tasks(
+    request: Request,
     who: Who,
     board: Here,
     state: Annotated[list[TaskState], Query(description="Any of these; none named: all that are not over.")] = [],  # noqa: B006
@@ -57,7 +58,9 @@ async def tasks(
     try:
         found = page(board.model.tasks.values(), wanted_by(who, wanted, now), board.policy, limit, cursor)
     except ValueError as error:
-        raise ProblemError(400, "Not a valid request", str(error)) from None
+        raise ProblemError(404, "No such part of the list", str(error)) from None
+    named = [f"{name}={value}" for name, value in request.query_params.multi_items() if name != "cursor"]
+    board.listed(who, f"tasks, {', '.join(named) or 'all'}")
     return fresh_answer(
         board,
         tasks=a_list(kept.shown for kept in found.tasks),
@@ -73,7 +76,7 @@ async def tasks(
 )
 async def task_in_full(task_id: TaskId, who: Who, board: Here, why: Why = None) -> shown.TaskInFull:
     """One task: its grounds with their evidence, its history, and why it is as it is. That you looked is audited."""
-    kept = await board.task(who, task_id)
+    kept = board.task(who, task_id)
     await board.viewed(who, kept, "the task", why)
     task = ArrestTask.model_validate_json(kept.raw)
     if not who.sees_protected:
@@ -108,8 +111,8 @@ async def task_in_full(task_id: TaskId, who: Who, board: Here, why: Why = None) 
 )
 async def order_terms(task_id: TaskId, who: Who, board: Here, why: Why = None) -> OrderTerms:
     """The terms of the subject's orders: versions that breaches cite, and the newest. That you looked is audited."""
-    await board.must_see_protected(who, task_id, "terms of orders")
-    kept = await board.task(who, task_id)
+    board.must_see_protected(who, task_id, "terms of orders")
+    kept = board.task(who, task_id)
     await board.viewed(who, kept, "the terms of the subject's orders", why)
     task = ArrestTask.model_validate_json(kept.raw)
     breached = frozenset((b.order_id, b.order_version, b.term_id) for b in task.breaches)
@@ -130,8 +133,8 @@ async def map_of_task(
     hours: Annotated[float, Query(gt=0, le=TRACK_H, description="How far back the track goes.")] = 6.0,
 ) -> TaskMap:
     """Zones, track and last position, as GeoJSON. That you looked is audited."""
-    await board.must_see_protected(who, task_id, "zones")
-    kept = await board.task(who, task_id)
+    board.must_see_protected(who, task_id, "zones")
+    kept = board.task(who, task_id)
     await board.viewed(who, kept, "the map", why)
     task = ArrestTask.model_validate_json(kept.raw)
     cited = frozenset((breach.order_id, breach.order_version) for breach in task.breaches)

@@ -1,7 +1,7 @@
 """What people do with tasks, by way of the board."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from fastapi import Path as InPath
@@ -24,7 +24,17 @@ Key = Annotated[
         description="The same one for the same deed: it is done once.",
     ),
 ]
-_UPDATED = {
+_UPDATED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Accepted",
+        "links": {
+            "result": {
+                "operationId": "update_result",
+                "parameters": {"update_id": "$response.body#/update_id"},
+                "description": "What became of it, for an hour",
+            }
+        },
+    },
     202: {"model": UpdateResult, "description": "No answer yet; Location says where to ask for it"},
     **problems(
         on_403="Your role may not move tasks",
@@ -37,6 +47,7 @@ _UPDATED = {
 
 @routes.post(
     "/tasks/{task_id}/updates",
+    operation_id="update_task",
     response_model=UpdateResult,
     responses=_UPDATED,
 )
@@ -44,14 +55,15 @@ async def update_task(
     task_id: TaskId, body: UpdateBody, who: Who, board: Here, idempotency_key: Key = None
 ) -> Response:
     """Acknowledge, assign, move, close or note; answered once breachwatch has decided on it."""
-    await board.must_act(who, task_id)
-    kept = await board.task(who, task_id)
+    board.must_act(who, task_id)
+    kept = board.task(who, task_id)
     task = kept.summary
     return await _update(board, who, task_id, task.subject_id, task.exercise, body, idempotency_key)
 
 
 @routes.post(
     "/safeguarding/{task_id}/updates",
+    operation_id="update_safeguarding",
     response_model=UpdateResult,
     responses=_UPDATED,
 )
@@ -59,8 +71,8 @@ async def update_safeguarding(
     task_id: TaskId, body: UpdateBody, who: Who, board: Here, idempotency_key: Key = None
 ) -> Response:
     """Acknowledge, assign, say that somebody was told, close; answered once breachwatch has decided on it."""
-    await board.must_act(who, task_id)
-    task = (await board.safeguarding(who, task_id)).task
+    board.must_act(who, task_id)
+    task = board.safeguarding(who, task_id).task
     return await _update(board, who, task_id, task.subject_id, task.exercise, body, idempotency_key)
 
 
@@ -89,6 +101,7 @@ async def _answered(board: Board, update_id: str, answer: TaskAnswer) -> Respons
 
 @routes.get(
     "/updates/{update_id}",
+    operation_id="update_result",
     response_model=UpdateResult,
     responses=problems(on_404="You made no such update in the last hour", on_409="Refused, and why"),
 )

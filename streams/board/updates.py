@@ -3,14 +3,14 @@
 import asyncio
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from cachetools import TTLCache
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from schemas.base import Identity, Text
+from schemas.base import Case, Identity, Text, one_of_these
 from schemas.tasks import AuditEntry, Outcome
 from schemas.updates import Action, TaskAnswer, TaskUpdate
 from streams import metrics
@@ -29,15 +29,20 @@ _IDS = uuid.UUID("6a0f6f0e-5a0c-4c43-9a0b-0d9d4a3a52b1")
 _REMEMBERED = 20_000
 
 
+_NO_LINK = {"action": {"enum": [action for action in get_args(Action) if action != "link"]}}
+
+
+def _described(schema: dict[str, Any]) -> None:
+    one_of_these(Case(where=_NO_LINK), Case({"incident"}))(schema)
+    schema["examples"] = [{"action": "assign", "revision": 3, "assignee": "Car NN12"}]
+
+
 class UpdateBody(BaseModel):
     """What somebody does with a task. Which fields an action needs is said where they are missing: `assign` who goes,
     `close` an outcome, `attempted`, `withdraw`, `keep`, `note` and `note_wishes` a reason, `link` an incident, `told`
     whom and what."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"action": "assign", "revision": 3, "assignee": "Car NN12"}]},
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_described)
 
     action: Action
     revision: Annotated[int, Field(ge=1, le=2**31)]
@@ -48,6 +53,12 @@ class UpdateBody(BaseModel):
     reason: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
     incident: Identity | None = None
     person_id: Identity | None = None
+
+    @model_validator(mode="after")
+    def _says_what_to_link(self) -> Self:
+        if self.action == "link" and self.incident is None:
+            raise ValueError("linking needs the incident's number, in `incident`")
+        return self
 
 
 class UpdateResult(BaseModel):

@@ -1,5 +1,6 @@
 """`breachwatch board`: the control room's live view, and the interface of other dashboards."""
 
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,12 +30,14 @@ def command(
     from streams.health import Health, serve
     from streams.kafka import admin
     from streams.logs import configure_logging
+    from streams.runtime import prepare
     from streams.tokens import Tokens
 
     settings = load_settings()
     keys = _demo_keys(settings) if demo else _keys(settings)
     admin.require(settings, "board")
     configure_logging()
+    prepare()
     app = create(settings, Tokens(keys, settings.board_audience, settings.board_issuer))
     board = app.state.board
     health = Health("board")
@@ -58,6 +61,9 @@ def command(
         server.should_exit = True
 
     board.on_failure = ended
+    # uvicorn ends in order, and then raises the signal again for whoever had it before: an exit that looks like none.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     server.run()
     if board.failure is not None:
         raise BreachwatchError(f"the board does not read its topics any more: {board.failure}")
