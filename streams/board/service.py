@@ -115,8 +115,8 @@ class Board:
     # -- the trail -----------------------------------------------------------------------------------------
 
     def _soon(self, entry: AuditEntry) -> None:
-        """Put an entry on the trail while its request is answered: whether the log can be written, and how fast, makes
-        no difference to who asks."""
+        """Put an entry on the trail while its request is answered: whether the log can be written, and how fast, is
+        nothing that who asks can see."""
         task = asyncio.create_task(self._recorded(entry))
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
