@@ -25,7 +25,7 @@ class RefusedError(Exception):
 class KeySource(Protocol):
     """Where keys come from."""
 
-    def key(self, kid: str | None) -> Any:
+    def key(self, kid: str | None, /) -> Any:
         """The public key of that id; None: there is none."""
 
 

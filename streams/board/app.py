@@ -43,6 +43,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
         made = FastAPI.openapi(app)
         schemas = made["components"]["schemas"]
         schemas["Problem"] = shown.Problem.model_json_schema()
+        schemas["TaskSummary"]["examples"] = [shown.TASK_EXAMPLE]
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         for operations in made["paths"].values():

@@ -26,6 +26,7 @@ from streams.core.policy import load_policy
 from streams.problems import ProblemError, too_many, unauthorised
 from streams.settings import Settings
 from streams.tokens import RefusedError, Tokens
+from streams.watchdog import Pulse, Watchdog
 
 log = structlog.get_logger()
 K = TypeVar("K")
@@ -48,6 +49,8 @@ class Board:
         self.sending = Sending(settings)
         self.follower = Follower(settings, self.model, self.hub, self.sending.answered)
         self.records = SubjectRecords(settings)
+        # A board that was frozen shows nothing new and moves nothing: no gap is too long for it to go on.
+        self.watchdog = Watchdog(Pulse(math.inf), settings.stall_timeout_s, dict)
         self.failure: str | None = None
         """Why the board has to end."""
         self.on_failure: Callable[[], None] = lambda: None
@@ -58,6 +61,7 @@ class Board:
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def start(self) -> None:
+        await self.watchdog.start()
         await self.sending.start()
         self.follower.start()
         self.records.start()
@@ -85,6 +89,7 @@ class Board:
         await self.records.stop()
         await asyncio.gather(*self._recording)
         await self.sending.stop()
+        await self.watchdog.stop()
 
     # -- who asks ------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What the board answers: the models of its OpenAPI document."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,6 +8,48 @@ from schemas.base import Instant
 from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask
 from streams.board.model import TaskSummary
+
+TASK_EXAMPLE: dict[str, Any] = {
+    "task_id": "0b5c1a7e-2f0b-5c7e-9a55-3c1d6f0e8a11",
+    "revision": 4,
+    "change": "breach",
+    "subject_id": "SUBJ-2026-0417",
+    "subject_name": "Simon Sample",
+    "state": "acknowledged",
+    "grade": "immediate",
+    "score": 120,
+    "opened_at": "2026-11-25T08:30:00.120Z",
+    "updated_at": "2026-11-25T08:33:41Z",
+    "deadline": "2026-11-25T08:45:00.120Z",
+    "breached": [{"term_kind": "exclusion_zone", "certainty": "vehicle"}],
+    "breach_count": 1,
+    "breached_at": "2026-11-25T08:29:58Z",
+    "last_breach_at": "2026-11-25T08:29:58Z",
+    "last_seen": {
+        "time": "2026-11-25T08:29:58Z",
+        "position": {"latitude": 52.631, "longitude": 1.2935, "accuracy_m": 30.0},
+        "place": "near Norwich, England",
+        "source": "plate_read",
+        "event_id": "anpr/norfolk#88121",
+        "recorded_at": "2026-11-25T08:30:00Z",
+    },
+    "owning_force": "Norfolk Constabulary",
+    "forces": ["Norfolk Constabulary"],
+    "warnings": ["weapons"],
+    "flags": ["look at the image before acting: a plate shows a vehicle, not its driver"],
+    "assigned_to": None,
+    "acknowledged_by": "op-7",
+    "acknowledged_at": "2026-11-25T08:31:02Z",
+    "arrested_at": None,
+    "court_deadline": None,
+    "escalated_to": None,
+    "next_escalation_at": None,
+    "incidents": ["NC/2026/117"],
+    "outcome": None,
+    "merged_into": None,
+    "exercise": False,
+}
+"""Of a TaskSummary; put into the OpenAPI document as it is, since FastAPI leaves out what is null."""
 
 
 class Problem(BaseModel):

@@ -41,6 +41,7 @@ def command(
     app = create(settings, Tokens(keys, settings.board_audience, settings.board_issuer))
     board = app.state.board
     health = Health("board")
+    health.alive["event loop"] = board.watchdog.alive
     health.alive["topics"] = board.follower.alive
     health.ready["topics"] = board.follower.ready
     serve(settings.metrics_port, health)
