@@ -188,7 +188,7 @@ class SubjectRecords:
         ends = await self._consumer.end_offsets(self._partitions)
         starts = await self._consumer.beginning_offsets(self._partitions)
         self._unread = {tp for tp in self._partitions if starts[tp] < ends[tp]}
-        began = time.monotonic()
+        began = forget_at = time.monotonic()
         while True:
             if not self._unread and not self._whole.is_set():
                 self._whole.set()
@@ -200,7 +200,9 @@ class SubjectRecords:
                     self.index.apply(tp.partition, message.offset, message.key or b"", message.value)
             for tp in [tp for tp in self._unread if await self._consumer.position(tp) >= ends[tp]]:
                 self._unread.discard(tp)
-            self.index.forget(int((time.time() - TRACK_H * 3600) // _MINUTE_S))
+            if time.monotonic() >= forget_at:
+                self.index.forget(int((time.time() - TRACK_H * 3600) // _MINUTE_S))
+                forget_at = time.monotonic() + _MINUTE_S
 
     async def orders(self, subject_id: str) -> list[OrderData]:
         """Every version of every order of the subject that workers keep, by order and version.
