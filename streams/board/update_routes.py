@@ -39,8 +39,7 @@ _UPDATED: dict[int | str, dict[str, Any]] = {
     **problems(
         on_403="Your role may not move tasks",
         on_404=NOT_YOURS,
-        on_409="Refused, and why: in `detail`, for people",
-        on_422="The Idempotency-Key was used for something else",
+        on_409="Refused, and why: in `detail`, for people; or the Idempotency-Key was used for something else",
     ),
 }
 
