@@ -185,7 +185,7 @@ class Sending:
         before = self._asked.get(event.id)
         if before is not None and before.said != said:
             raise ProblemError(
-                422, "Idempotency-Key used twice", "it was used for an update that says something else"
+                409, "Idempotency-Key used twice", "it was used for an update that says something else"
             )
         known = self._answers.get(event.id)
         if known is not None:
