@@ -194,13 +194,23 @@ def _told(missed: list[Kept], client: Client, positions: dict[Place, int], posit
     yield chunk(Event("start", b"{}"), position)
 
 
-async def events(
-    hub: Hub, client: Client, missed: Iterator[bytes], heartbeat_s: float, age_s: "AgeOfData"
-) -> AsyncIterator[bytes]:
-    """The stream of one client, until it is evicted or its token ends."""
+class Asked(NamedTuple):
+    """Who wants to listen to what, since when, and how much may wait for them."""
+
+    person: Person
+    exercises: Exercises
+    last_id: str | None
+    most: int
+
+
+async def events(hub: Hub, asked: Asked, heartbeat_s: float, age_s: "AgeOfData") -> AsyncIterator[bytes]:
+    """The stream of one client, until it is evicted or its token ends.
+
+    It is a client from the first event on: one that goes away before leaves nothing behind.
+    """
     loop = asyncio.get_running_loop()
-    ends_in = client.person.expires_at - datetime.now(UTC).timestamp()
-    ends_at = loop.time() + ends_in
+    ends_at = loop.time() + asked.person.expires_at - datetime.now(UTC).timestamp()
+    client, missed = hub.open(*asked)
     try:
         yield ServerSentEvent(retry=_RETRY_MS).encode()
         while part := b"".join(islice(missed, _AT_A_TIME)):

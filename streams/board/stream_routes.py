@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from streams import metrics
 from streams.board.requests import PREFIX, Here, Who, World, problems
-from streams.board.stream import events
+from streams.board.stream import Asked, events
 from streams.problems import ProblemError
 
 log = structlog.get_logger()
@@ -67,6 +67,6 @@ async def stream(
         raise problem
     board.listed(who, f"the stream of tasks, exercises: {exercises}")
     settings = board.settings
-    client, missed = board.hub.open(who, exercises, last_event_id, settings.board_queue)
-    made = events(board.hub, client, missed, settings.board_heartbeat_s, board.follower.age_s)
+    asked = Asked(who, exercises, last_event_id, settings.board_queue)
+    made = events(board.hub, asked, settings.board_heartbeat_s, board.follower.age_s)
     return _Stream(made, ping=0, send_timeout=settings.board_stuck_s)

@@ -15,7 +15,7 @@ from listener import Heard, parse
 from streams.board.model import Change
 from streams.board.people import Person
 from streams.board.positions import FOLLOWED, Place, decode, encode
-from streams.board.stream import AgeOfData, Client, Hub, events
+from streams.board.stream import AgeOfData, Asked, Client, Hub, events
 
 PLACES: list[Place] = [(topic, number) for topic in FOLLOWED for number in (0, 1)]
 NOW_MS = 1_800_000_000_000
@@ -169,9 +169,10 @@ def test_what_was_erased_is_not_told_to_who_comes_back() -> None:
 def test_a_client_that_does_not_read_is_let_go_and_told() -> None:
     async def run() -> None:
         hub = begun()
-        client, missed = hub.open(somebody(), "none", None, 5)
-        stream = events(hub, client, missed, 60.0, AgeOfData())
+        stream = events(hub, Asked(somebody(), "none", None, 5), 60.0, AgeOfData())
+        assert not hub.clients, "who goes away before the first event leaves nothing behind"
         first = [event for _ in range(3) for event in heard(await anext(stream))]
+        [client] = hub.clients
         feed(hub, *range(3))
         got = heard(await anext(stream))
         feed(hub, *range(3, 9))
@@ -191,8 +192,8 @@ def test_a_client_that_does_not_read_is_let_go_and_told() -> None:
 def test_a_stream_ends_with_the_token() -> None:
     async def run() -> None:
         hub = begun()
-        client, missed = hub.open(somebody(expires_in_s=0.2), "none", None, 5)
-        made = [chunk async for chunk in events(hub, client, missed, 60.0, AgeOfData())]
+        asked = Asked(somebody(expires_in_s=0.2), "none", None, 5)
+        made = [chunk async for chunk in events(hub, asked, 60.0, AgeOfData())]
         assert heard(made)[-1].event == "expired"
         assert not hub.clients
 
@@ -202,8 +203,7 @@ def test_a_stream_ends_with_the_token() -> None:
 def test_signs_of_life_have_the_age_of_the_data_and_the_position_of_the_client() -> None:
     async def run() -> None:
         hub, age = begun(), AgeOfData()
-        client, missed = hub.open(somebody("A"), "none", None, 50)
-        stream = events(hub, client, missed, 0.05, age)
+        stream = events(hub, Asked(somebody("A"), "none", None, 50), 0.05, age)
         beat = [heard(await anext(stream)) for _ in range(3)][-1][-1]
         assert beat.data["data_age_s"] is None
         age.fresh_at = time.monotonic() - 7
