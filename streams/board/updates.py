@@ -182,21 +182,19 @@ class Sending:
     async def update(self, event: TaskUpdate, person: Person) -> TaskAnswer | None:
         """Send an update and wait for its answer; None: none came in time. Raises ProblemError."""
         said = event.data.model_dump_json()
-        before = self._asked.get(event.id)
-        if before is not None and before.said != said:
+        before, known = self._asked.get(event.id), self._answers.get(event.id)
+        other = before is not None and before.said != said
+        if other or (known is not None and known.action != event.data.action):
             raise ProblemError(
                 409, "Idempotency-Key used twice", "it was used for an update that says something else"
             )
-        known = self._answers.get(event.id)
         if known is not None:
             return known
         self._asked[event.id] = _Asked(person.name, event.data.task_id or "", said)
         waiting = self._waiting.setdefault(event.id, asyncio.get_running_loop().create_future())
+        await self._send("task-updates", message_key(event), event.model_dump_json(exclude_none=True).encode())
         try:
             async with asyncio.timeout(self._settings.board_answer_timeout_s):
-                await self._send(
-                    "task-updates", message_key(event), event.model_dump_json(exclude_none=True).encode()
-                )
                 answer = await asyncio.shield(waiting)
         except TimeoutError:
             self._waiting.pop(event.id, None)
