@@ -192,7 +192,11 @@ class Sending:
             return known
         self._asked[event.id] = _Asked(person.name, event.data.task_id or "", said)
         waiting = self._waiting.setdefault(event.id, asyncio.get_running_loop().create_future())
-        await self._send("task-updates", message_key(event), event.model_dump_json(exclude_none=True).encode())
+        try:
+            await self._send("task-updates", message_key(event), event.model_dump_json(exclude_none=True).encode())
+        except ProblemError:
+            metrics.BOARD_UPDATES.labels(event.data.action, "unsent").inc()
+            raise
         try:
             async with asyncio.timeout(self._settings.board_answer_timeout_s):
                 answer = await asyncio.shield(waiting)
