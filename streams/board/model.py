@@ -15,13 +15,11 @@ from schemas.base import Instant
 from schemas.safeguarding import SafeguardingTask
 from schemas.tasks import Alert, ArrestTask, Certainty, LastSeen, Outcome, TaskChange, TaskState
 from streams.board.positions import Place
+from streams.core.canary import is_canary
 from streams.core.effects import cause_id
-from streams.core.resolve import EXERCISE
 from streams.core.safeguarding import LIVE as SAFEGUARDING_LIVE
 from streams.core.state import FINAL
 
-# The subjects of the lookout's canary: exercises that concern nobody.
-_CANARY = f"{EXERCISE}canary-"
 # Of a task without an order that says (`streams.core.tasks`): nobody's, so that everybody must see it.
 _UNKNOWN_FORCE = "unknown"
 Kind = Literal["task", "task_removed", "safeguarding", "safeguarding_removed", "alert"]
@@ -149,7 +147,7 @@ class Model:
             self.tasks.pop(task_id, None)
             return None if known is None else _task_removed(known)
         task = ArrestTask.model_validate_json(value)
-        if task.subject_id.startswith(_CANARY) or (known is not None and task.revision <= known.summary.revision):
+        if is_canary(task.subject_id) or (known is not None and task.revision <= known.summary.revision):
             return None
         if self._is_old(task):
             self.tasks.pop(task_id, None)
@@ -170,7 +168,7 @@ class Model:
                 return None
             return Change("safeguarding_removed", removal, known.forces, None, known.task.exercise, protected=True)
         task = SafeguardingTask.model_validate_json(value)
-        if task.subject_id.startswith(_CANARY) or (known is not None and task.revision <= known.task.revision):
+        if is_canary(task.subject_id) or (known is not None and task.revision <= known.task.revision):
             return None
         if task.state not in SAFEGUARDING_LIVE and self._forget_before and task.updated_at < self._forget_before:
             self.safeguarding.pop(task_id, None)
@@ -182,7 +180,7 @@ class Model:
 
     def _alert(self, value: bytes) -> Change | None:
         alert = Alert.model_validate_json(value)
-        if alert.alert_id in self.alerts or (alert.subject_id is not None and alert.subject_id.startswith(_CANARY)):
+        if alert.alert_id in self.alerts or (alert.subject_id is not None and is_canary(alert.subject_id)):
             return None
         forces = frozenset(alert.forces) or self._forces_of(alert)
         self.alerts[alert.alert_id] = KeptAlert(alert, value, forces)

@@ -44,7 +44,7 @@ def command(
     health.alive["event loop"] = board.watchdog.alive
     health.alive["topics"] = board.follower.alive
     health.ready["topics"] = board.follower.ready
-    serve(settings.metrics_port, health)
+    serve(settings.metrics_host, settings.metrics_port, health)
     # No access log: it would have ids of tasks in it. Who looked at what is on the audit trail.
     server = uvicorn.Server(
         uvicorn.Config(
@@ -54,6 +54,9 @@ def command(
             log_config=None,
             access_log=False,
             server_header=False,
+            # An address on the trail is that of the connection: no header of a client may state one.
+            proxy_headers=False,
+            ws="none",
             timeout_graceful_shutdown=5,
         )
     )
