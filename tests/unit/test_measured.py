@@ -10,6 +10,7 @@ from streams.agents import measured
 from streams.core.effects import Effects
 
 LABELS = {
+    "action",
     "adapter", "check", "grade", "group", "kind", "outcome", "partition", "reason", "severity", "stage", "state",
     "step", "to", "topic", "way", "whose", "what",
 }  # fmt: skip
