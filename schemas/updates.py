@@ -51,8 +51,8 @@ class TaskUpdateData(Model):
     actor: Text
     role: Role
     revision: Annotated[int, Field(ge=1)] | None = None
-    """Of the task as whoever acts saw it: where a person has moved it since, the update is refused. An arrest is a fact
-    and applies all the same; None: it applies to the task as it then is."""
+    """Of the task as whoever acts saw it: where a person has moved it since, the update is refused. An arrest is a
+    fact and applies all the same; None: it applies to the task as it then is."""
     assignee: Text | None = None
     outcome: Outcome | None = None
     person_id: Identity | None = None
