@@ -1,0 +1,314 @@
+// The board's page: puts its parts together. What is shown comes from the interface that any dashboard may use.
+
+import { Alerts } from "./alerts.js";
+import { everyTask, get, Problem } from "./api.js";
+import { byId, element, setText } from "./dom.js";
+import { Freshness } from "./freshness.js";
+import { listen, showHelp } from "./keys.js";
+import { List } from "./list.js";
+import { isCritical, isLoud, isOver, Tasks } from "./model.js";
+import * as session from "./session.js";
+import { Sound } from "./sound.js";
+import { showStatistics } from "./statistics.js";
+import { Stream } from "./stream.js";
+import { TaskView } from "./task.js";
+import { clock, isUtc, length, useUtc } from "./times.js";
+import { ACTIONS } from "./words.js";
+
+const RETRY_MS = 2000;
+const THEME = "breachwatch-theme";
+
+class Board {
+  tasks = new Tasks();
+  alerts = new Alerts();
+  freshness = new Freshness();
+  sound = new Sound();
+  me = null;
+  grades = [];
+  exercises = "none";
+  #stream = null;
+  #since = null;
+  #view = "list";
+
+  constructor() {
+    this.list = new List(this);
+    this.view = new TaskView(this);
+  }
+
+  now() {
+    return this.freshness.now();
+  }
+
+  // -- beginning -----------------------------------------------------------------------------------------
+
+  async begin() {
+    if (session.token() === null) return this.signIn("");
+    try {
+      this.me = await get("/me");
+    } catch (problem) {
+      if (problem.status === 401) return this.signIn(problem.message);
+      this.#lost(problem);
+      return setTimeout(() => this.begin(), RETRY_MS);
+    }
+    this.grades = this.me.grades;
+    setText(byId("person"), `${this.me.name} (${this.me.role.replace("_", " ")})`);
+    byId("signin").hidden = true;
+    await this.follow();
+    return this.route();
+  }
+
+  signIn(why) {
+    session.forget();
+    this.#stream?.stop();
+    byId("room").hidden = true;
+    byId("signin").hidden = false;
+    setText(byId("signin-why"), why);
+    byId("token").focus();
+  }
+
+  /** Loads what there is, then follows what changes. */
+  async follow() {
+    this.#stream?.stop();
+    this.#stream = null;
+    const { exercises } = this;
+    try {
+      const position = await this.#load();
+      if (exercises !== this.exercises) return;
+      this.#stream = new Stream(exercises, position, {
+        event: (name, data) => this.#heard(name, data),
+        state: (state, why) => this.#connection(state, why),
+      });
+      this.#stream.run();
+    } catch (problem) {
+      if (problem.status === 401) return this.signIn(problem.message);
+      this.#lost(problem);
+      setTimeout(() => exercises === this.exercises && this.#stream === null && this.follow(), RETRY_MS);
+    }
+    this.#refresh();
+  }
+
+  async #load() {
+    // What the stream tells while the list is on its way may be newer than the list.
+    this.#since = [];
+    try {
+      const [found, alerts] = await Promise.all([
+        everyTask(this.exercises),
+        get(`/alerts?exercises=${this.exercises}`),
+      ]);
+      this.tasks.replace(found.tasks);
+      this.alerts.replace(alerts.alerts);
+      for (const [name, data] of this.#since) this.#take(name, data, false);
+      this.freshness.said(found.data_age_s);
+      this.list.arrange();
+      return found.position;
+    } finally {
+      this.#since = null;
+    }
+  }
+
+  // -- what is heard -------------------------------------------------------------------------------------
+
+  #heard(name, data) {
+    if (name === "heartbeat") this.freshness.said(data.data_age_s, data.at);
+    else if (name === "reset") this.#reload();
+    else this.#take(name, data, true);
+    if (name === "heartbeat" || name === "start") this.#refresh();
+  }
+
+  async #reload() {
+    try {
+      await this.#load();
+    } catch {
+      // The whole of it again: the position behind the reset is not ours before the list is.
+      this.follow();
+    }
+  }
+
+  #take(name, data, isNews) {
+    this.#since?.push([name, data]);
+    if (name === "task" && this.tasks.put(data)) {
+      this.list.changed(data.task_id, isNews);
+      this.view.changed(data);
+      if (isNews && isCritical(data, this.grades) && isLoud(data)) {
+        setText(byId("critical"), `${data.grade}: ${data.subject_name ?? data.subject_id}`);
+        this.#listenFor();
+      }
+    } else if (name === "task_removed" && this.tasks.remove(data.task_id)) {
+      this.list.changed(data.task_id, false);
+    } else if (name === "alert" && this.alerts.put(data) && this.#view === "alerts") {
+      this.alerts.show();
+    }
+  }
+
+  #connection(state, why) {
+    this.freshness.connected = state === "live";
+    if (state === "ended") this.signIn(`${why}: sign in again.`);
+    this.#refresh();
+  }
+
+  #lost(problem) {
+    this.freshness.connected = false;
+    if (!(problem instanceof Problem)) throw problem;
+    this.#refresh();
+  }
+
+  // -- what is shown of it -------------------------------------------------------------------------------
+
+  /** Connection and age of the data: always there. */
+  #refresh() {
+    const { freshness } = this;
+    const [age, asOf] = [freshness.age(), freshness.asOf()];
+    const stale = this.me !== null && freshness.isStale();
+    const state = freshness.connected ? "Live" : "Connection lost, trying again";
+    setText(byId("connection"), age === null ? state : `${state}, data ${age < 2 ? "now" : `${length(age)} old`}`);
+    byId("connection").dataset.state = stale ? "stale" : freshness.connected ? "live" : "lost";
+    document.body.classList.toggle("is-stale", stale);
+    const when = asOf === null ? "" : clock(asOf);
+    setText(byId("as-of"), asOf === null ? "" : stale ? `As of ${when}: NOT LIVE` : `As of ${when}`);
+    const banner = byId("stale");
+    if (stale && banner.hidden) {
+      banner.replaceChildren(
+        element("strong", {}, "STALE: this is not the present. "),
+        element("span", {}, asOf === null ? "Nothing has been heard yet. " : `The list is as of ${when}. Ring round what is urgent. `),
+        element("button", { type: "button", onclick: () => print() }, "Print the last known list"),
+      );
+    }
+    banner.hidden = !stale;
+  }
+
+  tick() {
+    setText(byId("clock"), clock(this.now()));
+    this.#refresh();
+    if (this.me === null) return;
+    this.list.tick();
+    this.view.tick();
+    this.#listenFor();
+    const state = this.sound.isAllowed ? "Sound on" : "Sound is off: press to allow it";
+    setText(byId("sound"), state);
+    byId("sound").classList.toggle("is-off", !this.sound.isAllowed);
+  }
+
+  #listenFor() {
+    const critical = [...this.tasks.known.values()].filter((task) => isCritical(task, this.grades) && !isOver(task));
+    this.sound.check(critical.map((task) => task.task_id));
+    document.documentElement.dataset.beeps = this.sound.beeps;
+  }
+
+  say(text, isBad = false) {
+    setText(byId("said"), text);
+    byId("said").classList.toggle("is-bad", isBad);
+  }
+
+  silence(taskId) {
+    if (taskId === null) return;
+    this.sound.silence(taskId);
+    this.view.silenced();
+    const task = this.tasks.known.get(taskId);
+    this.say(`Silenced: ${task?.subject_name ?? taskId}. Others still sound.`);
+  }
+
+  // -- where one is --------------------------------------------------------------------------------------
+
+  route() {
+    session.takeFromAddress();
+    if (this.me === null) return;
+    const [, view = "", id] = location.hash.split("/");
+    this.#view = view === "tasks" || view === "" ? "list" : view;
+    for (const name of ["alerts", "statistics"]) byId(name).hidden = this.#view !== name;
+    byId("room").hidden = this.#view !== "list";
+    for (const link of document.querySelectorAll("[data-view]")) {
+      if (link.dataset.view === this.#view) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    if (this.#view === "alerts") this.alerts.show();
+    if (this.#view === "statistics") showStatistics((problem) => this.say(problem.message, true));
+    const taskId = view === "tasks" && id ? decodeURIComponent(id) : null;
+    byId("room").classList.toggle("has-task", taskId !== null);
+    if (taskId === null) this.view.close();
+    else this.view.open(taskId);
+    this.list.opened(taskId);
+  }
+
+  close() {
+    const { taskId } = this.view;
+    location.hash = "#/";
+    if (taskId !== null) this.list.focusOn(taskId);
+  }
+}
+
+session.takeFromAddress();
+const board = new Board();
+
+function dark() {
+  const now = document.documentElement.dataset.theme;
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const next = (now ?? system) === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = next;
+  localStorage.setItem(THEME, next);
+}
+
+function utc() {
+  useUtc(!isUtc());
+  byId("utc").setAttribute("aria-pressed", String(isUtc()));
+  board.tick();
+  board.route();
+}
+
+const kept = localStorage.getItem(THEME);
+if (kept !== null) document.documentElement.dataset.theme = kept;
+byId("theme").addEventListener("click", dark);
+byId("utc").addEventListener("click", utc);
+byId("print").addEventListener("click", () => print());
+byId("help").addEventListener("click", showHelp);
+for (const gesture of ["click", "keydown"]) {
+  document.addEventListener(gesture, () => board.sound.isAllowed || board.sound.allow(), { capture: true });
+}
+byId("signin-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  session.keep(byId("token").value);
+  byId("token").value = "";
+  board.begin();
+});
+byId("filter").addEventListener("submit", (event) => event.preventDefault());
+byId("filter").addEventListener("input", () => {
+  const { text, which, exercises } = Object.fromEntries(new FormData(byId("filter")));
+  board.list.filter = { text, which };
+  board.list.arrange();
+  if (exercises === board.exercises) return;
+  board.exercises = exercises;
+  board.follow();
+});
+addEventListener("hashchange", () => {
+  session.takeFromAddress();
+  if (board.me === null && session.token() !== null) board.begin();
+  else board.route();
+});
+
+const chosen = () => board.view.taskId ?? board.list.focused();
+const actions = Object.entries(ACTIONS).filter(([, { key }]) => key);
+listen({
+  j: () => board.list.move(1),
+  k: () => board.list.move(-1),
+  ArrowDown: () => board.list.move(1),
+  ArrowUp: () => board.list.move(-1),
+  Escape: () => board.view.taskId !== null && board.close(),
+  n: () => board.list.arrange(),
+  v: () => board.view.taskId !== null && board.view.load(),
+  m: () => board.silence(chosen()),
+  "/": () => byId("find").focus(),
+  1: () => (location.hash = "#/"),
+  2: () => (location.hash = "#/alerts"),
+  3: () => (location.hash = "#/statistics"),
+  u: utc,
+  d: dark,
+  p: () => print(),
+  "?": showHelp,
+  ...Object.fromEntries(
+    actions.map(([action, { key, name }]) => [
+      key,
+      () => (board.view.taskId === null ? board.say(`${name}: open a task first.`, true) : board.view.act(action)),
+    ]),
+  ),
+});
+setInterval(() => board.tick(), 1000);
+board.begin();

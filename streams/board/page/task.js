@@ -1,0 +1,286 @@
+// The opened task: warnings first, then why, where, when, under which terms, and who must be told.
+
+import { get } from "./api.js";
+import { act } from "./actions.js";
+import { byId, element, setText } from "./dom.js";
+import { drawn } from "./map.js";
+import { isOver, isOverdue } from "./model.js";
+import { length, moment, roughly } from "./times.js";
+import { ACTIONS, certainty, holder, words } from "./words.js";
+
+const section = (title, ...children) => element("section", {}, element("h3", {}, title), ...children);
+const list = (items, made = (item) => item) => element("ul", {}, items.map((item) => element("li", {}, made(item))));
+const until = (at) => (at ? moment(at) : "further order");
+
+/** The opened task in the page. `board` has: tasks, me, now(), sound, say(text, isBad), close(). */
+export class TaskView {
+  #whole = null;
+  #parts = {};
+  #request = null;
+  taskId = null;
+
+  constructor(board) {
+    this.board = board;
+    this.node = byId("task");
+  }
+
+  async open(taskId) {
+    if (taskId === this.taskId) return;
+    this.close();
+    this.taskId = taskId;
+    this.node.hidden = false;
+    this.node.replaceChildren(element("p", { role: "status" }, "Opening…"));
+    await this.load();
+  }
+
+  close() {
+    this.#request?.abort();
+    this.taskId = null;
+    this.#whole = null;
+    this.node.hidden = true;
+    this.node.replaceChildren();
+  }
+
+  async load() {
+    this.#request?.abort();
+    const { signal } = (this.#request = new AbortController());
+    const path = `/tasks/${encodeURIComponent(this.taskId)}`;
+    try {
+      this.#whole = await get(path, { signal });
+      this.#show();
+      if (!this.board.me.sees_protected) {
+        for (const part of ["map", "terms"]) this.#fill(part, element("p", {}, "Your role does not see this."));
+        return;
+      }
+      await Promise.all([
+        this.#beside("map", `${path}/map`, signal, drawn),
+        this.#beside("terms", `${path}/orders`, signal, (found) => this.#terms(found.orders)),
+      ]);
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
+      this.node.replaceChildren(this.#closer(), element("p", { role: "alert", class: "problem" }, problem.message));
+    }
+  }
+
+  async #beside(part, path, signal, made) {
+    try {
+      this.#fill(part, made(await get(path, { signal })));
+    } catch (problem) {
+      if (problem.name !== "AbortError") this.#fill(part, element("p", { class: "problem" }, problem.message));
+    }
+  }
+
+  #fill(part, ...content) {
+    this.#parts[part]?.replaceChildren(...content);
+  }
+
+  #closer() {
+    return element("button", { type: "button", class: "closer", onclick: () => this.board.close() }, "Close ", element("kbd", {}, "Esc"));
+  }
+
+  #show() {
+    const { task, explanation, safeguarding, alerts } = this.#whole;
+    const part = (name) => (this.#parts[name] = element("div", {}));
+    const isFirst = !this.node.contains(document.activeElement);
+    this.node.replaceChildren(
+      element(
+        "header",
+        { class: "task-head", "data-grade": task.grade },
+        this.#closer(),
+        element("h2", { tabindex: "-1" }, task.subject_name ?? task.subject_id),
+        task.exercise ? element("p", { class: "exercise" }, "EXERCISE: this is not real") : null,
+        task.warnings.length
+          ? element("p", { class: "warnings" }, element("strong", {}, "Officer safety: "), task.warnings.map(words).join(", "))
+          : element("p", { class: "no-warnings" }, "Officer safety: no warning is recorded"),
+        part("facts"),
+        part("buttons"),
+        part("answer"),
+        part("changed"),
+      ),
+      section(
+        "Why",
+        task.flags.length ? element("div", { class: "flags" }, list(task.flags)) : null,
+        task.breaches.length ? null : element("p", {}, "No breach stands any more."),
+        task.breaches.map((breach) => this.#breach(breach)),
+      ),
+      section("Where", part("map")),
+      section("Timeline", this.#timeline(task)),
+      section("Order terms", part("terms")),
+      section("Safeguarding", this.#safeguarding(safeguarding)),
+      section(
+        `Why ${task.grade} (${task.priority.score} points)`,
+        list(task.priority.contributions, (c) => `${c.reason} (${c.points > 0 ? "+" : ""}${c.points})`),
+        element("details", {}, element("summary", {}, "What would change it"), list(explanation.alternatives)),
+        element("details", {}, element("summary", {}, "Evidence, message by message"), explanation.grounds.map((g) => list(g))),
+      ),
+      alerts.length ? section("Alerts", list(alerts.toReversed(), (a) => `${moment(a.at)}: ${a.text}`)) : "",
+    );
+    this.#parts.answer.setAttribute("aria-live", "polite");
+    this.#facts();
+    this.#buttons();
+    if (isFirst) this.node.querySelector("h2").focus({ preventScroll: true });
+  }
+
+  #summary() {
+    return this.board.tasks.known.get(this.taskId) ?? this.#whole.task;
+  }
+
+  #facts() {
+    const task = this.#summary();
+    const now = this.board.now();
+    const left = (Date.parse(task.deadline) - now) / 1000;
+    const due = isOver(task) ? "over" : `${length(left)}${isOverdue(task, now) ? " overdue" : left < 0 ? " past" : " left"}`;
+    const facts = [
+      ["Grade", task.grade],
+      ["Act by", `${moment(task.deadline)} (${due})`],
+      ["Who has it", holder(task)],
+      ["Subject", task.subject_id],
+      ["Force", task.owning_force],
+    ];
+    if (task.last_seen) {
+      const seen = task.last_seen;
+      const where = seen.place ?? `${seen.position.latitude.toFixed(5)}, ${seen.position.longitude.toFixed(5)}`;
+      const ago = roughly((now - Date.parse(seen.time)) / 1000);
+      facts.splice(2, 0, ["Last seen", `${where}, ${ago} ago, ${moment(seen.time)} (${words(seen.source)})`]);
+    }
+    if (task.court_deadline) facts.push(["Before a court by", moment(task.court_deadline)]);
+    if (task.incidents.length) facts.push(["Incidents", task.incidents.join(", ")]);
+    const key = JSON.stringify(facts);
+    if (this.#parts.facts.dataset.key === key) return;
+    this.#parts.facts.dataset.key = key;
+    const rows = facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]);
+    this.#parts.facts.replaceChildren(element("dl", { class: "facts" }, rows));
+  }
+
+  #buttons() {
+    const { actions } = this.#whole;
+    const { me, sound } = this.board;
+    const buttons = (me.may_act ? actions : []).map((possible) => {
+      const { name, key } = ACTIONS[possible.action] ?? { name: words(possible.action) };
+      const attributes = { type: "button", "data-action": possible.action, onclick: () => this.act(possible.action) };
+      return element("button", attributes, name, key ? element("kbd", {}, key) : null);
+    });
+    const silence = element("button", { type: "button", class: "silence", onclick: () => this.board.silence(this.taskId) });
+    silence.append(sound.isSilenced(this.taskId) ? "Silenced" : "Silence", element("kbd", {}, "m"));
+    this.#fill("buttons", element("div", { class: "buttons" }, buttons, silence));
+  }
+
+  /** Whether it was silenced has changed. */
+  silenced() {
+    if (this.#whole !== null) this.#buttons();
+  }
+
+  /** Does what may be done, by its name; says so where it may not. */
+  async act(action) {
+    const possible = this.#whole?.actions.find((each) => each.action === action);
+    if (!this.board.me.may_act) return this.board.say("Your role is to look: moving a task is for a controller.", true);
+    if (possible === undefined) {
+      const state = this.#whole === null ? "being opened" : words(this.#summary().state);
+      return this.board.say(`${ACTIONS[action].name}: not possible now, the task is ${state}.`, true);
+    }
+    const { taskId } = this;
+    const answer = await act(possible, this.#whole.task);
+    if (answer === null) return null;
+    this.board.say(answer.text, !answer.taken);
+    if (this.taskId !== taskId) return null;
+    await this.load();
+    this.#fill("answer", element("p", { class: answer.taken ? "taken" : "problem" }, answer.text));
+    return null;
+  }
+
+  /** The task was changed, by whomever: its facts follow at once, what is being read waits to be asked. */
+  changed(task) {
+    if (this.#whole === null || task.task_id !== this.taskId || task.revision <= this.#whole.task.revision) return;
+    this.#facts();
+    const show = element("button", { type: "button", class: "news", onclick: () => this.load() });
+    setText(show, `It has changed (${words(task.change)}, ${moment(task.updated_at)}): show (v)`);
+    this.#fill("changed", show);
+    // Buttons for what is not possible any more invite a refusal.
+    if (task.state !== this.#whole.task.state && !this.node.matches(":hover, :focus-within")) this.load();
+  }
+
+  tick() {
+    if (this.#whole !== null) this.#facts();
+  }
+
+  #breach(breach) {
+    const ended = breach.ended_at ? `until ${moment(breach.ended_at)}` : "not known to have ended";
+    return element(
+      "article",
+      { class: "breach" },
+      element("h4", {}, words(breach.term_kind), " ", element("span", { class: "certainty" }, certainty(breach.certainty))),
+      element("p", {}, `${moment(breach.began_at)}, ${ended}`),
+      element("p", {}, breach.reason),
+      element("p", { class: breach.power_confirmed ? "power" : "power unsure" }, `Power: ${breach.power}`),
+      breach.flags.length ? element("div", { class: "flags" }, list(breach.flags)) : null,
+      element("p", { class: "small" }, `Order ${breach.order_id} version ${breach.order_version}, term ${breach.term_id ?? "not stated"}`),
+    );
+  }
+
+  #timeline(task) {
+    return element(
+      "ol",
+      { class: "timeline" },
+      task.history.toReversed().map((entry) =>
+        element("li", {}, element("time", { datetime: entry.at }, moment(entry.at)), " ", entry.what, element("span", { class: "small" }, ` ${entry.by}`)),
+      ),
+    );
+  }
+
+  #terms(orders) {
+    if (orders.length === 0) return element("p", {}, "No order of the subject is kept.");
+    return element(
+      "div",
+      {},
+      orders.map((order) =>
+        element(
+          "article",
+          { class: "order" },
+          element("h4", {}, order.title),
+          element("p", { class: "small" }, `${order.order_id} version ${order.version}, ${order.section}, ${order.court}, made ${moment(order.made_at)}, until ${until(order.expires_at)}`),
+          order.missing.length ? element("p", { class: "flags" }, `Not stated: ${order.missing.map(words).join(", ")}`) : null,
+          list(order.terms, (term) =>
+            element(
+              "div",
+              { class: term.breached ? "term breached" : "term" },
+              term.breached ? element("strong", {}, "Breached: ") : null,
+              term.text ?? term.meaning,
+              term.carve_outs.length ? element("p", { class: "small" }, `Allowed: ${term.carve_outs.join("; ")}`) : null,
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+
+  #safeguarding(tasks) {
+    if (tasks === null) return element("p", {}, "Your role does not see this.");
+    if (tasks.length === 0) return element("p", {}, "Nobody is to be told.");
+    return element("div", {}, tasks.toReversed().map((reach) => this.#reach(reach)));
+  }
+
+  #reach(reach) {
+    return element(
+      "article",
+      {},
+      element("p", {}, `${words(reach.state) === "nobody yet" ? "Nobody has it yet" : words(reach.state)}${reach.assigned_to ? `, ${reach.assigned_to}` : ""}; by ${moment(reach.deadline)}`),
+      list(reach.people, (person) =>
+        element(
+          "div",
+          { class: person.owed ? "owed" : "" },
+          element("strong", {}, `${person.person_id} (${words(person.relation)}): `),
+          person.owed ? "must be told. " : "has been told. ",
+          person.told ? `Told ${moment(person.told.at)} by ${person.told.by}: ${person.told.what}. ` : "",
+          element("span", { class: "contact" }, this.#contact(person.safe_contact)),
+        ),
+      ),
+      list(reach.reasons, (reason) => `${moment(reason.at)}: ${reason.text}`),
+    );
+  }
+
+  #contact(contact) {
+    if (contact === null || contact === undefined) return "Nobody has said what contact is safe: ask before calling.";
+    const said = Object.entries(contact).filter(([, value]) => value !== null && value !== undefined && String(value) !== "");
+    return `Safe contact: ${said.map(([name, value]) => `${words(name)}: ${[value].flat().map(words).join(", ")}`).join("; ")}`;
+  }
+}

@@ -1,0 +1,55 @@
+// Times as people read them: Europe/London, or UTC where somebody asks for it.
+
+const ZONES = { london: "Europe/London", utc: "UTC" };
+let zone = "london";
+let formats = made();
+
+function made() {
+  const timeZone = ZONES[zone];
+  const time = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+  return {
+    time: new Intl.DateTimeFormat("en-GB", { timeZone, ...time }),
+    day: new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "short", day: "numeric", month: "short" }),
+    year: new Intl.DateTimeFormat("en-GB", { timeZone, year: "numeric" }),
+  };
+}
+
+export const isUtc = () => zone === "utc";
+
+export function useUtc(utc) {
+  zone = utc ? "utc" : "london";
+  formats = made();
+}
+
+const suffix = () => (zone === "utc" ? "Z" : "");
+
+/** The time of day, `12:03:11`; with a Z where it is UTC. */
+export const clock = (at) => formats.time.format(at) + suffix();
+
+/** With the day where it is not today, and the year where it is not this one. */
+export function moment(at, now = Date.now()) {
+  const date = new Date(at);
+  if (formats.day.format(date) === formats.day.format(now) && Math.abs(now - date) < 2 * 86_400_000) {
+    return clock(date);
+  }
+  const year = formats.year.format(date);
+  const years = year === formats.year.format(now) ? "" : ` ${year}`;
+  return `${formats.day.format(date)}${years} ${clock(date)}`;
+}
+
+/** A length of time in the two largest units that say something: `4 min 05 s`, `2 h 10 min`. */
+export function length(seconds) {
+  const whole = Math.floor(Math.abs(seconds));
+  const two = (number) => String(number).padStart(2, "0");
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
+  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+}
+
+/** The same to the minute, for what need not tick. */
+export function roughly(seconds) {
+  const whole = Math.floor(Math.abs(seconds));
+  if (whole < 60) return "under a minute";
+  return whole < 3600 ? `${Math.floor(whole / 60)} min` : length(whole);
+}

@@ -1,0 +1,99 @@
+"""A board on a real Kafka, a worker and the system's Chromium, for tests that look at the page."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Pipeline, Process, eventually
+from listener import token, write_jwks
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from test_board import free_port, is_ready
+
+from streams.settings import Settings
+
+CHROMIUM = shutil.which("chromium")
+"""Debian's package; Playwright's own cannot be downloaded everywhere."""
+
+
+class Room:
+    """The board's server and its pipeline; a test may kill the server and start it again."""
+
+    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+        self.pipeline, self.settings = pipeline, settings
+        self.url = f"http://127.0.0.1:{settings.board_port}"
+        self.server: Process = pipeline.run("board", settings=settings)
+        self.wait()
+
+    def wait(self) -> None:
+        eventually(lambda: is_ready(self.settings), "the board is ready")
+
+    def kill(self) -> None:
+        self.server.kill()
+
+    def restart(self) -> None:
+        self.server = self.pipeline.run("board", settings=self.settings)
+        self.wait()
+
+
+@pytest.fixture(scope="module")
+def room(module_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Room:
+    settings = module_pipeline.settings.model_copy(
+        update={
+            "board_jwks_file": write_jwks(tmp_path_factory.mktemp("jwks") / "jwks.json"),
+            "board_port": free_port(),
+            "metrics_port": free_port(),
+            "board_heartbeat_s": 1.0,
+            "board_rate": "100000/minute",
+        }
+    )
+    module_pipeline.worker()
+    made = Room(module_pipeline, settings)
+    module_pipeline.ready(workers=1)
+    return made
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.fail("these tests need Debian's chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        # CI is root in a container, where Chromium's sandbox cannot be had.
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        )
+        yield started
+        started.close()
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def page_of(room: Room, browser: Browser) -> Iterator[Open]:
+    """Opens the board in a browser of its own, as somebody; an error in its console fails the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def page_of(given: str | None = None, path: str = "", **context: Any) -> Page:
+        options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light", **context}
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{room.url}/#token={given or token()}")
+        page.locator("#room").wait_for()
+        if path:
+            page.goto(f"{room.url}/{path}")
+        return page
+
+    yield page_of
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go, for people to look at."""
+    return tmp_path_factory.mktemp("pictures")
