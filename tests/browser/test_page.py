@@ -3,8 +3,7 @@
 import time
 from pathlib import Path
 
-import pytest
-from harness import INSIDE, OUTSIDE, ago, order, report, tag_fix
+from harness import ago, order, report, tag_fix
 from listener import token
 from playwright.sync_api import Page, expect
 
