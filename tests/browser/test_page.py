@@ -122,7 +122,7 @@ def test_what_is_read_does_not_move(room, page_of) -> None:
 
 
 def test_it_looks_as_it_should(room, page_of, pictures: Path) -> None:
-    room.pipeline.publish("orders", order("M1", tag="TAG-M1", warnings=["weapons", "violence"]))
+    room.pipeline.publish("orders", order("M1", tag="TAG-M1", markers=["weapons", "violence"]))
     places = [(51.5205 - n * 0.0025, -0.1 + n * 0.0006) for n in range(9)]
     fixes = [tag_fix("TAG-M1", ago(600 - 60 * n), where) for n, where in enumerate(places)]
     room.pipeline.publish("sightings", *fixes)

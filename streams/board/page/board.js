@@ -159,7 +159,7 @@ class Board {
     const { freshness } = this;
     const [age, asOf] = [freshness.age(), freshness.asOf()];
     const stale = this.me !== null && freshness.isStale();
-    const state = freshness.connected ? "Live" : "Connection lost, trying again";
+    const state = freshness.connected ? "Live" : "Lost, trying again";
     setText(byId("connection"), age === null ? state : `${state}, data ${age < 2 ? "now" : `${length(age)} old`}`);
     byId("connection").dataset.state = stale ? "stale" : freshness.connected ? "live" : "lost";
     document.body.classList.toggle("is-stale", stale);
@@ -169,7 +169,7 @@ class Board {
     if (stale && banner.hidden) {
       banner.replaceChildren(
         element("strong", {}, "STALE: this is not the present. "),
-        element("span", {}, asOf === null ? "Nothing has been heard yet. " : `The list is as of ${when}. Ring round what is urgent. `),
+        element("span", {}, asOf === null ? "Nothing has been heard yet. " : `The list is as of ${when}. Work by telephone and radio until it is live. `),
         element("button", { type: "button", onclick: () => print() }, "Print the last known list"),
       );
     }
@@ -183,7 +183,7 @@ class Board {
     this.list.tick();
     this.view.tick();
     this.#listenFor();
-    const state = this.sound.isAllowed ? "Sound on" : "Sound is off: press to allow it";
+    const state = this.sound.isAllowed ? "Sound on" : "Sound off: press";
     setText(byId("sound"), state);
     byId("sound").classList.toggle("is-off", !this.sound.isAllowed);
   }

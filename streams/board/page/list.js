@@ -12,17 +12,17 @@ class Row {
   constructor(taskId) {
     const part = (name) => element("span", { class: name });
     this.parts = Object.fromEntries(
-      ["grade", "deadline", "who", "warnings", "what", "certainty", "seen", "holder", "mark"].map((n) => [n, part(n)]),
+      ["grade", "mark", "exercise", "deadline", "who", "warnings", "what", "certainty", "seen", "ago", "holder"].map((n) => [n, part(n)]),
     );
-    const { grade, deadline, who, warnings, what, certainty: sure, seen, holder: has, mark } = this.parts;
+    const { grade, mark, exercise, deadline, who, warnings, what, certainty: sure, seen, ago, holder: has } = this.parts;
     this.link = element(
       "a",
       { href: `#/tasks/${taskId}`, class: "row-link" },
-      element("span", { class: "cell first" }, grade, mark),
+      element("span", { class: "cell first" }, grade, exercise, mark),
       element("span", { class: "cell due" }, deadline),
       element("span", { class: "cell person" }, who, warnings),
       element("span", { class: "cell breach" }, what, sure),
-      element("span", { class: "cell place" }, seen),
+      element("span", { class: "cell place" }, seen, ago),
       element("span", { class: "cell held" }, has),
     );
     this.node = element("li", { class: "row", "data-task": taskId }, this.link);
@@ -40,6 +40,7 @@ class Row {
     const [surest] = task.breached;
     const more = task.breached.length > 1 ? ` +${task.breached.length - 1}` : "";
     setText(parts.what, surest ? `${words(surest.term_kind)}${more}` : "no breach stands");
+    setText(parts.exercise, task.exercise ? "EXERCISE" : "");
     setText(parts.certainty, surest ? certainty(surest.certainty) : "");
     setText(parts.holder, isOver(task) ? `over: ${words(task.state)}` : holder(task));
     node.classList.toggle("is-over", isOver(task));
@@ -59,6 +60,7 @@ class Row {
     if (this.markedUntil !== 0 && now > this.markedUntil) {
       node.classList.remove("is-news");
       this.markedUntil = 0;
+      setText(parts.mark, "");
     }
     const left = (Date.parse(task.deadline) - now) / 1000;
     const overdue = isOverdue(task, now);
@@ -66,14 +68,8 @@ class Row {
     setText(parts.deadline, overdue ? `${length(left)} overdue` : left < 0 ? "past" : length(left));
     const seen = task.last_seen;
     const where = seen?.place ?? (seen ? `${seen.position.latitude.toFixed(4)}, ${seen.position.longitude.toFixed(4)}` : "");
-    const ago = seen ? roughly((now - Date.parse(seen.time)) / 1000) : "";
-    setText(parts.seen, seen ? `${where}, ${ago} ago (${words(seen.source)})` : "not seen");
-    setText(parts.mark, this.markLine(task));
-  }
-
-  markLine(task) {
-    const said = this.markedUntil !== 0 ? this.parts.mark.textContent.split(" · ")[0] : "";
-    return [said, task.exercise ? "EXERCISE" : ""].filter(Boolean).join(" · ");
+    setText(parts.seen, seen ? where : "not seen");
+    setText(parts.ago, seen ? `${roughly((now - Date.parse(seen.time)) / 1000)} ago (${words(seen.source)})` : "");
   }
 }
 

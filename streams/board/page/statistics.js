@@ -28,8 +28,8 @@ function bars(title, rows) {
       const width = ((value ?? 0) / most) * (WIDTH - LABEL - 140);
       return [
         svg("text", { x: LABEL - 8, y: y + BAR - 3, "text-anchor": "end" }, name),
-        svg("rect", { x: LABEL, y, width: Math.max(1, width), height: BAR }),
-        svg("text", { x: LABEL + Math.max(1, width) + 6, y: y + BAR - 3 }, says),
+        svg("rect", { x: LABEL, y, width, height: BAR }),
+        svg("text", { x: LABEL + width + 6, y: y + BAR - 3 }, says),
       ];
     }),
   );

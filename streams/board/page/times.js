@@ -50,6 +50,6 @@ export function length(seconds) {
 /** The same to the minute, for what need not tick. */
 export function roughly(seconds) {
   const whole = Math.floor(Math.abs(seconds));
-  if (whole < 60) return "under a minute";
+  if (whole < 60) return "< 1 min";
   return whole < 3600 ? `${Math.floor(whole / 60)} min` : length(whole);
 }
