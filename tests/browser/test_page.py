@@ -93,7 +93,7 @@ def test_another_forces_task_is_not_shown_by_its_address(room, page_of) -> None:
     assert "F1" not in page.locator("body").inner_text()
 
 
-def test_a_dead_server_is_stale_and_nothing_is_lost(room, page_of, pictures: Path) -> None:
+def test_a_dead_server_is_stale_and_nothing_is_lost(room, page_of, axe: str, pictures: Path) -> None:
     page = page_of()
     before = breach(room, "S1")
     expect(row(page, before)).to_be_visible(timeout=EXPECT_MS)
@@ -102,6 +102,7 @@ def test_a_dead_server_is_stale_and_nothing_is_lost(room, page_of, pictures: Pat
     expect(page.locator("#stale")).to_contain_text("STALE", timeout=EXPECT_MS)
     expect(page.locator("#as-of")).to_contain_text("NOT LIVE")
     page.screenshot(path=pictures / "stale.png")
+    assert violations(page, axe) == []
     assert row(page, missed).count() == 0
     room.restart()
     expect(row(page, missed)).to_be_visible(timeout=EXPECT_MS)
@@ -121,7 +122,17 @@ def test_what_is_read_does_not_move(room, page_of) -> None:
     expect(row(page, fresh)).to_be_visible()
 
 
-def test_it_looks_as_it_should(room, page_of, pictures: Path) -> None:
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    """What axe-core finds. It is evaluated by the debugger, which the page's CSP does not bind."""
+    page.evaluate(axe)
+    found = page.evaluate("(rules) => axe.run({ runOnly: rules })", RULES)
+    return [f"{v['id']}: {node['html'][:200]}" for v in found["violations"] for node in v["nodes"]]
+
+
+def test_it_looks_as_it_should(room, page_of, axe: str, pictures: Path) -> None:
     room.pipeline.publish("orders", order("M1", tag="TAG-M1", markers=["weapons", "violence"]))
     places = [(51.5205 - n * 0.0025, -0.1 + n * 0.0006) for n in range(9)]
     fixes = [tag_fix("TAG-M1", ago(600 - 60 * n), where) for n, where in enumerate(places)]
@@ -130,15 +141,21 @@ def test_it_looks_as_it_should(room, page_of, pictures: Path) -> None:
     page = page_of()
     open_task(page, tasks[-1])
     page.locator(".map").wait_for()
-    page.screenshot(path=pictures / "task.png", full_page=True)
+    page.screenshot(path=pictures / "task.png")
+    found = {"task": violations(page, axe)}
     page.keyboard.press("Escape")
     page.screenshot(path=pictures / "light.png")
+    found["light"] = violations(page, axe)
     page.keyboard.press("d")
     page.screenshot(path=pictures / "dark.png")
+    found["dark"] = violations(page, axe)
     page.set_viewport_size({"width": 390, "height": 844})
     page.screenshot(path=pictures / "narrow.png")
+    found["narrow"] = violations(page, axe)
     page.goto(f"{room.url}/#/statistics")
     page.locator(".chart").first.wait_for()
     page.set_viewport_size({"width": 1440, "height": 900})
     page.screenshot(path=pictures / "statistics.png", full_page=True)
+    found["statistics"] = violations(page, axe)
     print(f"pictures: {pictures}")
+    assert found == dict.fromkeys(found, [])
