@@ -1,6 +1,7 @@
 """Whoever looks at a board in a test: tokens, requests, and a client of its stream."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,8 @@ import jwt
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from jwt.algorithms import ECAlgorithm
+
+from streams.settings import Settings
 
 KEY = generate_private_key(SECP256R1())
 FORCE = "Test Force"
@@ -39,6 +42,19 @@ def token(role: str = "controller", *forces: str, name: str | None = None, key: 
 
 def bearer(given: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {given}"}
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def is_ready(settings: Settings) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{settings.metrics_port}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 class Heard(NamedTuple):

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 from harness import Pipeline, Process, eventually
-from listener import token, write_jwks
+from listener import free_port, is_ready, token, write_jwks
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from test_board import free_port, is_ready
 
 from streams.settings import Settings
 
@@ -73,19 +72,19 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def page_of(room: Room, browser: Browser) -> Iterator[Open]:
-    """Opens the board in a browser of its own, as somebody; an error in its console fails the test."""
+    """Opens the board in a browser of its own, as somebody; an error of its scripts fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def page_of(given: str | None = None, path: str = "", **context: Any) -> Page:
+    def page_of(given: str | None = None, follows: bool = True, **context: Any) -> Page:
         options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light", **context}
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
         page.on("pageerror", lambda error: errors.append(str(error)))
+        if not follows:
+            page.route("**/api/v1/stream*", lambda route: route.abort())
         page.goto(f"{room.url}/#token={given or token()}")
         page.locator("#room").wait_for()
-        if path:
-            page.goto(f"{room.url}/{path}")
         return page
 
     yield page_of

@@ -14,7 +14,7 @@ import httpx
 import orjson
 import pytest
 from harness import INSIDE, Pipeline, ago, eventually, order, report, runner, tag_fix
-from listener import bearer, listening, parse, token, write_jwks
+from listener import bearer, free_port, is_ready, listening, parse, token, write_jwks
 
 from schemas.tasks import ArrestTask
 from streams.kafka.admin import cluster_of
@@ -25,12 +25,6 @@ from streams.settings import Settings
 
 API = "/api/v1"
 Client = httpx.AsyncClient
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +40,6 @@ def settings(module_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
             "board_stuck_s": 3.0,
         }
     )
-
-
-def is_ready(settings: Settings) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{settings.metrics_port}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="module")

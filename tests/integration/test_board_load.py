@@ -6,7 +6,6 @@ a bare reader of the topic.
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -17,46 +16,19 @@ import orjson
 import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from builders import NOW, Subject, fix, order, report, update
+from busy_night import RATE, TASKS, revised
 from harness import Pipeline, eventually
-from listener import bearer, token, write_jwks
-from test_board import free_port, is_ready
+from listener import bearer, free_port, is_ready, token, write_jwks
 
-from schemas.tasks import ArrestTask, TaskChange
 from streams.bench.latency import Percentiles
 from streams.kafka.admin import cluster_of
 from streams.kafka.topics import full_name
 from streams.settings import Settings
 
-TASKS, RATE, CLIENTS, SECONDS = 500, 50, 50, 20
+CLIENTS, SECONDS = 50, 20
 # What a change adds that nobody has taken yet, in the ring: 1,000 changes of some 2 KB, and what each client has.
 MOST_GROWTH_MB = 60
 MOST_P99_MS = 1000
-
-
-def task_of_a_subject() -> ArrestTask:
-    """With two breaches and some history: as long as a task usually is."""
-    subject = Subject(order())
-    subject.feed(report(NOW), fix(NOW))
-    subject.feed(update(subject.task.task_id, "assign", NOW, assignee="Car 7"))
-    return subject.task
-
-
-BASE = task_of_a_subject()
-
-
-def revised(number: int, revision: int) -> tuple[bytes, bytes]:
-    """Key and value of a task's next revision, as of now."""
-    made = BASE.model_copy(
-        update={
-            "task_id": str(uuid.UUID(int=number)),
-            "subject_id": f"L{number}",
-            "revision": revision,
-            "change": TaskChange.DETAILS,
-            "updated_at": datetime.now(UTC),
-        }
-    )
-    return made.task_id.encode(), made.model_dump_json().encode()
 
 
 @pytest.fixture

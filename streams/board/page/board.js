@@ -109,8 +109,10 @@ class Board {
   // -- what is heard -------------------------------------------------------------------------------------
 
   #heard(name, data) {
-    if (name === "heartbeat") this.freshness.said(data.data_age_s, data.at);
-    else if (name === "reset") this.#reload();
+    // While the list is loaded again a fresh board says nothing of the old list that still stands here.
+    if (name === "heartbeat") {
+      if (this.#since === null) this.freshness.said(data.data_age_s, data.at);
+    } else if (name === "reset") this.#reload();
     else this.#take(name, data, true);
     if (name === "heartbeat" || name === "start") this.#refresh();
   }

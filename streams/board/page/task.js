@@ -46,8 +46,9 @@ export class TaskView {
     const { signal } = (this.#request = new AbortController());
     const path = `/tasks/${encodeURIComponent(this.taskId)}`;
     try {
+      const isFirst = this.#whole === null;
       this.#whole = await get(path, { signal });
-      this.#show();
+      this.#show(isFirst);
       if (!this.board.me.sees_protected) {
         for (const part of ["map", "terms"]) this.#fill(part, element("p", {}, "Your role does not see this."));
         return;
@@ -78,10 +79,11 @@ export class TaskView {
     return element("button", { type: "button", class: "closer", onclick: () => this.board.close() }, "Close ", element("kbd", {}, "Esc"));
   }
 
-  #show() {
+  #show(isFirst) {
     const { task, explanation, safeguarding, alerts } = this.#whole;
     const part = (name) => (this.#parts[name] = element("div", {}));
-    const isFirst = !this.node.contains(document.activeElement);
+    // What had the focus in it is about to go; a change by somebody else must not take it from elsewhere.
+    const takesFocus = isFirst || this.node.contains(document.activeElement);
     this.node.replaceChildren(
       element(
         "header",
@@ -118,7 +120,7 @@ export class TaskView {
     this.#parts.answer.setAttribute("aria-live", "polite");
     this.#facts();
     this.#buttons();
-    if (isFirst) this.node.querySelector("h2").focus({ preventScroll: true });
+    if (takesFocus) this.node.querySelector("h2").focus({ preventScroll: true });
   }
 
   #summary() {
