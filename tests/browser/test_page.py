@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness import ago, order, report, tag_fix
 from listener import token
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from schemas.tasks import ArrestTask
 
@@ -19,7 +19,7 @@ def breach(room, subject: str, **data) -> ArrestTask:
     return room.pipeline.until(lambda: room.pipeline.outputs.tasks_of(subject), f"a task for {subject}")[-1]
 
 
-def row(page: Page, task: ArrestTask):
+def row(page: Page, task: ArrestTask) -> Locator:
     return page.locator(f'.row[data-task="{task.task_id}"]')
 
 

@@ -60,6 +60,6 @@ export async function act(possible, task) {
     return { taken: true, text: `${name}: done. The task is ${words(answer.state)}.` };
   } catch (problem) {
     const again = problem.status === 0 || problem.status === 503 ? " It may have been done: look at the timeline." : "";
-    return { taken: false, text: `${name}: not done. ${problem.message}.${again}` };
+    return { taken: false, text: `${name}: not done (${problem.message}).${again}` };
   }
 }

@@ -12,10 +12,11 @@ import { Sound } from "./sound.js";
 import { showStatistics } from "./statistics.js";
 import { Stream } from "./stream.js";
 import { TaskView } from "./task.js";
-import { clock, isUtc, length, useUtc } from "./times.js";
+import { clock, isUtc, length, moment, useUtc } from "./times.js";
 import { ACTIONS } from "./words.js";
 
 const RETRY_MS = 2000;
+const MOST_ANNOUNCED = 20;
 const THEME = "breachwatch-theme";
 
 class Board {
@@ -132,7 +133,7 @@ class Board {
       this.list.changed(data.task_id, isNews);
       this.view.changed(data);
       if (isNews && isCritical(data, this.grades) && isLoud(data)) {
-        setText(byId("critical"), `${data.grade}: ${data.subject_name ?? data.subject_id}`);
+        this.#announce(`${data.grade}: ${data.subject_name ?? data.subject_id}`);
         this.#listenFor();
       }
     } else if (name === "task_removed" && this.tasks.remove(data.task_id)) {
@@ -188,6 +189,20 @@ class Board {
     const state = this.sound.isAllowed ? "Sound on" : "Sound off: press";
     setText(byId("sound"), state);
     byId("sound").classList.toggle("is-off", !this.sound.isAllowed);
+  }
+
+  /** To whoever hears the page: each in a line of its own, so that of two at once both are said. */
+  #announce(text) {
+    const heard = byId("critical");
+    heard.append(element("span", {}, `${text}. `));
+    while (heard.childElementCount > MOST_ANNOUNCED) heard.firstElementChild.remove();
+  }
+
+  /** What the printed list says of itself. */
+  paper() {
+    const [age, asOf] = [this.freshness.age(), this.freshness.asOf()];
+    const known = asOf === null ? "nothing was ever heard" : `as of ${moment(asOf)}, ${length(age)} old`;
+    setText(byId("paper"), `Last known list, ${known}; printed ${moment(this.now())}`);
   }
 
   #listenFor() {
@@ -280,6 +295,7 @@ byId("filter").addEventListener("input", () => {
   board.exercises = exercises;
   board.follow();
 });
+addEventListener("beforeprint", () => board.paper());
 addEventListener("hashchange", () => {
   session.takeFromAddress();
   if (board.me === null && session.token() !== null) board.begin();

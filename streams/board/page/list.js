@@ -2,7 +2,7 @@
 
 import { byId, element, setText } from "./dom.js";
 import { Arrangement, byUrgency, isLoud, isOver, isOverdue, wanted } from "./model.js";
-import { length, roughly } from "./times.js";
+import { length, moment, roughly } from "./times.js";
 import { certainty, holder, words } from "./words.js";
 
 const NEWS_MS = 20_000;
@@ -12,17 +12,17 @@ class Row {
   constructor(taskId) {
     const part = (name) => element("span", { class: name });
     this.parts = Object.fromEntries(
-      ["grade", "mark", "exercise", "deadline", "who", "warnings", "what", "certainty", "seen", "ago", "holder"].map((n) => [n, part(n)]),
+      ["grade", "mark", "exercise", "deadline", "by", "who", "warnings", "what", "certainty", "seen", "ago", "at", "holder"].map((n) => [n, part(n)]),
     );
-    const { grade, mark, exercise, deadline, who, warnings, what, certainty: sure, seen, ago, holder: has } = this.parts;
+    const { grade, mark, exercise, deadline, by, who, warnings, what, certainty: sure, seen, ago, at, holder: has } = this.parts;
     this.link = element(
       "a",
       { href: `#/tasks/${taskId}`, class: "row-link" },
       element("span", { class: "cell first" }, grade, exercise, mark),
-      element("span", { class: "cell due" }, deadline),
+      element("span", { class: "cell due" }, deadline, by),
       element("span", { class: "cell person" }, who, warnings),
       element("span", { class: "cell breach" }, what, sure),
-      element("span", { class: "cell place" }, seen, ago),
+      element("span", { class: "cell place" }, seen, ago, at),
       element("span", { class: "cell held" }, has),
     );
     this.node = element("li", { class: "row", "data-task": taskId }, this.link);
@@ -68,6 +68,9 @@ class Row {
     setText(parts.deadline, overdue ? `${length(left)} overdue` : left < 0 ? "past" : length(left));
     const seen = task.last_seen;
     const where = seen?.place ?? (seen ? `${seen.position.latitude.toFixed(4)}, ${seen.position.longitude.toFixed(4)}` : "");
+    // On paper nothing counts down.
+    setText(parts.by, `by ${moment(task.deadline, now)}`);
+    setText(parts.at, seen ? moment(seen.time, now) : "");
     setText(parts.seen, seen ? where : "not seen");
     setText(parts.ago, seen ? `${roughly((now - Date.parse(seen.time)) / 1000)} ago (${words(seen.source)})` : "");
   }

@@ -1,0 +1,95 @@
+// The page's pure modules, by Node's own test runner: which task comes first, and what a stream says.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Arrangement, byUrgency, isCritical, isOverdue, Tasks, wanted } from "./page/model.js";
+import { projection, roundLength } from "./page/map.js";
+import { Parser } from "./page/stream.js";
+import { length, moment, useUtc } from "./page/times.js";
+
+const GRADES = ["immediate", "priority", "prompt"];
+const task = (id, more = {}) => ({
+  task_id: id,
+  revision: 1,
+  state: "open",
+  grade: "priority",
+  deadline: "2026-11-27T06:00:00Z",
+  subject_id: id,
+  subject_name: null,
+  incidents: [],
+  assigned_to: null,
+  ...more,
+});
+
+test("grade before deadline before id, whoever need not be looked for last, a grade of old first", () => {
+  const tasks = [
+    task("arrested", { state: "arrested", grade: "immediate" }),
+    task("b"),
+    task("a"),
+    task("sooner", { deadline: "2026-11-27T05:00:00Z" }),
+    task("gravest", { grade: "immediate", deadline: "2026-11-28T05:00:00Z" }),
+    task("of old", { grade: "p1" }),
+  ];
+  const ids = [...tasks].sort(byUrgency(GRADES)).map((each) => each.task_id);
+  assert.deepEqual(ids, ["of old", "gravest", "sooner", "a", "b", "arrested"]);
+});
+
+test("the newest revision counts, in whatever order they come", () => {
+  const tasks = new Tasks();
+  assert.ok(tasks.put(task("a", { revision: 3 })));
+  assert.ok(!tasks.put(task("a", { revision: 2 })));
+  assert.ok(!tasks.put(task("a", { revision: 3 })));
+  assert.equal(tasks.known.get("a").revision, 3);
+});
+
+test("what is over is not on the list, what is arrested is", () => {
+  const on = wanted({ text: "", which: "all" }, 0);
+  assert.ok(!on(task("a", { state: "closed" })));
+  assert.ok(on(task("a", { state: "arrested" })));
+  assert.ok(wanted({ text: "robin", which: "all" }, 0)(task("a", { subject_name: "Robin Example" })));
+});
+
+test("overdue and critical are for those whom nobody has", () => {
+  const now = Date.parse("2026-11-27T07:00:00Z");
+  assert.ok(isOverdue(task("a"), now));
+  assert.ok(!isOverdue(task("a", { state: "arrested" }), now));
+  assert.ok(isCritical(task("a", { grade: "immediate" }), GRADES));
+  assert.ok(!isCritical(task("a", { grade: "immediate", state: "acknowledged" }), GRADES));
+});
+
+test("an arrangement says what waits, and changes only when arranged", () => {
+  const standing = new Arrangement();
+  standing.arrange([task("a"), task("b")]);
+  const { fresh, moved } = standing.pending([task("c"), task("b"), task("a")]);
+  assert.deepEqual([fresh.map((each) => each.task_id), moved], [["c"], true]);
+  assert.deepEqual(standing.ids, ["a", "b"]);
+});
+
+test("a stream is the same wherever its parts are cut", () => {
+  const text = 'id: 1\r\nevent: task\r\ndata: {"a":1}\r\n\r\n: a comment\nretry: 2000\n\ndata: x\ndata: y\n\n';
+  const whole = new Parser().take(text);
+  assert.deepEqual(whole, [{ event: "task", id: "1", data: '{"a":1}' }, { event: "message", data: "x\ny" }].map((e) => ({ ...e })));
+  for (let size = 1; size < text.length; size += 1) {
+    const parser = new Parser();
+    const found = [];
+    for (let at = 0; at < text.length; at += size) found.push(...parser.take(text.slice(at, at + size)));
+    assert.deepEqual(found, whole, `parts of ${size}`);
+  }
+});
+
+test("times are London's, and UTC on demand", () => {
+  const summer = Date.parse("2026-07-01T12:00:00Z");
+  assert.equal(moment(summer, summer), "13:00:00");
+  useUtc(true);
+  assert.equal(moment(summer, summer), "12:00:00Z");
+  useUtc(false);
+  assert.equal(length(245), "4 min 05 s");
+});
+
+test("a map is in metres, and its bar a round number of them", () => {
+  const project = projection([[-1.5, 53.8], [-1.5, 53.81]]); // prettier-ignore
+  const [[, south], [, north]] = [project([-1.5, 53.8]), project([-1.5, 53.81])];
+  assert.ok(Math.abs(north - south - 1113.2) < 1);
+  assert.deepEqual([roundLength(730), roundLength(230), roundLength(1900)], [500, 200, 1000]);
+});
