@@ -185,6 +185,7 @@ class Board {
     if (this.me === null) return;
     this.list.tick();
     this.view.tick();
+    this.#paper();
     this.#listenFor();
     const state = this.sound.isAllowed ? "Sound on" : "Sound off: press";
     setText(byId("sound"), state);
@@ -199,7 +200,7 @@ class Board {
   }
 
   /** What the printed list says of itself. */
-  paper() {
+  #paper() {
     const [age, asOf] = [this.freshness.age(), this.freshness.asOf()];
     const known = asOf === null ? "nothing was ever heard" : `as of ${moment(asOf)}, ${length(age)} old`;
     setText(byId("paper"), `Last known list, ${known}; printed ${moment(this.now())}`);
@@ -295,7 +296,6 @@ byId("filter").addEventListener("input", () => {
   board.exercises = exercises;
   board.follow();
 });
-addEventListener("beforeprint", () => board.paper());
 addEventListener("hashchange", () => {
   session.takeFromAddress();
   if (board.me === null && session.token() !== null) board.begin();
