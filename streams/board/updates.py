@@ -10,14 +10,13 @@ from aiokafka.errors import KafkaError
 from cachetools import TTLCache
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from schemas.base import Case, Identity, Text, one_of_these
+from schemas.base import EXERCISE, Case, Identity, Text, one_of_these
 from schemas.tasks import AuditEntry, Outcome
 from schemas.updates import Action, TaskAnswer, TaskUpdate
 from streams import metrics
 from streams.board.follower import ANSWERS_KEPT_S
 from streams.board.people import Person
 from streams.core.keys import message_key
-from streams.core.resolve import EXERCISE
 from streams.kafka.admin import cluster_of
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.outbound import outbound
