@@ -29,7 +29,7 @@ def command(
         float | None, typer.Option(min=0, help="Seconds between steps [default: 2.5 at a terminal, else 0].")
     ] = None,
 ) -> None:
-    """Start Kafka, gate and worker, play a breach from order to arrest, and show the tasks as they arrive."""
+    """Start Kafka, gate, worker and board, play a breach from order to arrest, and show the tasks as they arrive."""
     from streams.demo.screen import Screen
     from streams.demo.stage import stage
     from streams.demo.teller import Teller
@@ -42,9 +42,11 @@ def command(
     try:
         with (
             tempfile.TemporaryDirectory(prefix="breachwatch-policy-") as folder,
-            stage(settings, demo_policy(Path(folder)), _say) as running,
+            stage(settings, demo_policy(Path(folder)), _say, with_board=not once) as running,
             closing(Teller(running, _quiet if as_json else screen.show)) as teller,
         ):
+            if running.board is not None:
+                _say(f"see it on the board, with a token for this machine and this demonstration: {running.board}\n")
             told = teller.tell(pause)
             if not as_json:
                 _closing(told, screen)

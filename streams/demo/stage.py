@@ -1,4 +1,4 @@
-"""The stage of the demonstration: Kafka, topics, gate and worker as real processes, ended by their own ids."""
+"""The stage of the demonstration: Kafka, topics, gate, worker and board as real processes, ended by their own ids."""
 
 import signal
 import subprocess
@@ -25,7 +25,11 @@ READY_TIMEOUT_S = 90.0
 # The worker commits and leaves its group, which takes a second; a broker that is gone takes its whole timeout.
 STOP_TIMEOUT_S = 15.0
 # What each process says once it can take events.
-_READY = {"worker": ("alarms_loaded", "identifier_index_ready"), "gate": ("gate_partitions",)}
+_READY = {
+    "worker": ("alarms_loaded", "identifier_index_ready"),
+    "gate": ("gate_partitions",),
+    "board": ("board_caught_up", "#token="),
+}
 _LOG_LINES = 8
 
 
@@ -35,10 +39,12 @@ class StageError(BreachwatchError):
 
 @dataclass(frozen=True)
 class Stage:
-    """A pipeline that runs: `settings` to reach it, `check` to be told when a process of it has ended."""
+    """A pipeline that runs: `settings` to reach it, `check` to be told when a process of it has ended; `board` is the
+    address of its page, with a token of its own, or None where none was asked for."""
 
     settings: Settings
     processes: "list[_Running]"
+    board: str | None
 
     def check(self) -> None:
         """Raises StageError, with the end of its log, for a process that is not there any more."""
@@ -47,7 +53,7 @@ class Stage:
 
 
 @contextmanager
-def stage(settings: Settings, policy_file: Path, say: Callable[[str], None]) -> Iterator[Stage]:
+def stage(settings: Settings, policy_file: Path, say: Callable[[str], None], *, with_board: bool) -> Iterator[Stage]:
     """A pipeline of its own for the length of the block, under a topic prefix that nothing else uses.
 
     An existing cluster is used where BREACHWATCH_BOOTSTRAP_SERVERS names one, and left without our topics and
@@ -62,8 +68,11 @@ def stage(settings: Settings, policy_file: Path, say: Callable[[str], None]) -> 
                 "topic_prefix": f"demo{uuid.uuid4().hex[:8]}-",
                 "data_dir": folder,
                 "policy_file": policy_file,
-                # One port cannot serve the metrics of both processes.
+                # One port cannot serve the metrics of all processes.
                 "metrics_port": 0,
+                # Whatever a deployment has: its token is for this machine alone.
+                "board_host": "127.0.0.1",
+                "board_port": local.free_ports(1)[0],
             }
         )
         if settings.bootstrap_servers is None:
@@ -80,9 +89,10 @@ def stage(settings: Settings, policy_file: Path, say: Callable[[str], None]) -> 
         say("creating the topics ...")
         admin.apply(admin.plan(own))
         say("starting gate and worker ...")
-        processes = [stack.enter_context(_process(own, role, folder)) for role in _READY]
+        commands = [["worker"], ["gate"]] + ([["board", "--demo-token"]] if with_board else [])
+        processes = [stack.enter_context(_process(own, command, folder)) for command in commands]
         _wait_until_ready(processes)
-        yield Stage(own, processes)
+        yield Stage(own, processes, processes[-1].address() if with_board else None)
 
 
 @contextmanager
@@ -146,6 +156,10 @@ class _Running:
         text = self.log.read_text("utf-8", "replace")
         return all(sign in text for sign in _READY[self.role])
 
+    def address(self) -> str:
+        """The board's, as it has printed it."""
+        return next(word for word in self.log.read_text("utf-8").split() if "#token=" in word)
+
     def _tail(self) -> str:
         """The last lines of its log, without the frames of a traceback, which hide the cause."""
         lines = [line[:500] for line in self.log.read_text("utf-8", "replace").splitlines()]
@@ -153,12 +167,13 @@ class _Running:
 
 
 @contextmanager
-def _process(settings: Settings, role: str, folder: Path) -> Iterator[_Running]:
-    """`breachwatch <role>` as a child; stopped by SIGTERM, and by SIGKILL if that takes too long."""
+def _process(settings: Settings, command: list[str], folder: Path) -> Iterator[_Running]:
+    """`breachwatch <command>` as a child; stopped by SIGTERM, and by SIGKILL if that takes too long."""
+    role = command[0]
     log = folder / f"{role}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from streams.cli import main; main()", role],
+            [sys.executable, "-c", "from streams.cli import main; main()", *command],
             env=settings.child_environment(),
             stdout=output,
             stderr=subprocess.STDOUT,

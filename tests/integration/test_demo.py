@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -145,6 +147,9 @@ def test_on_an_existing_cluster_it_goes_on_until_ctrl_c_and_leaves_no_topic_or_g
             check=True,
         )
         assert "arrested: Simon Sample" in tail.stdout
+        [(address, token)] = re.findall(r"(http://127\.0\.0\.1:\d+)/#token=(\S+)", playing.stderr)
+        board = httpx.get(f"{address}/api/v1/tasks", headers={"Authorization": f"Bearer {token}"})
+        assert [task["state"] for task in board.raise_for_status().json()["tasks"]] == ["arrested"]
         playing.process.send_signal(signal.SIGINT)
         assert playing.ended() == 0, playing.stderr
     assert names_in(kafka) == []
