@@ -7,9 +7,12 @@ each new one would be a series for ever.
 Each process shows all of them at `/metrics`; those that are another process's stay at nothing, or have no series.
 """
 
+from typing import get_args
+
 from prometheus_client import Counter, Gauge, Histogram, Info, disable_created_metrics
 
 from schemas.inbound import BadReason
+from schemas.updates import Action
 from streams.kafka.topics import TOPICS
 
 # A second series for each counter and histogram, that no query of ours needs.
@@ -154,6 +157,9 @@ BOARD_UPDATES = Counter(
     "Updates by way of the board: accepted, refused, unanswered (in time), unsent",
     ["action", "outcome"],
 )
+for _action in get_args(Action):
+    for _outcome in ("unanswered", "unsent"):
+        BOARD_UPDATES.labels(_action, _outcome)
 BOARD_REFUSALS = Counter(
     "breachwatch_board_refusals_total",
     "Requests that were refused: token, role, force (or no such task), rate, log (not writable)",

@@ -26,7 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 BROKERS = ("kafka-1", "kafka-2", "kafka-3")
 # The administrator's is a user of its own: no process has the rights to change rights.
-ROLES = ("admin", "worker", "gate", "adapters", "door", "lookout")
+ROLES = ("admin", "worker", "gate", "adapters", "door", "board", "lookout")
 AUTHORITY_DAYS = 3650
 DAYS = 365
 RENEW_DAYS = 30

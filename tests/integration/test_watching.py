@@ -20,6 +20,7 @@ PROCESSES = {
     "gate": ("gate",),
     "adapters": ("adapters", "run"),
     "door": ("door",),
+    "board": ("board", "--demo-token"),
     "lookout": ("lookout",),
 }
 """By job."""
@@ -32,11 +33,12 @@ def watch(module_pipeline_settings: Settings, tmp_path_factory: pytest.TempPathF
     directory = tmp_path_factory.mktemp("watching")
     ports = dict(zip(PROCESSES, free_ports(len(PROCESSES)), strict=True))
     (directory / "jwks.json").write_bytes(jwks())
-    [door_port] = free_ports(1)
+    door_port, board_port = free_ports(2)
     settings = quick(
         module_pipeline_settings,
         door_jwks_file=directory / "jwks.json",
         door_port=door_port,
+        board_port=board_port,
         adapter_sources={"traccar": "tags/traccar"},
     )
     with running(settings, directory / "logs") as pipeline:
@@ -123,6 +125,9 @@ def test_what_alerts_fire_on_at_once_is_there_before(watch: Watch) -> None:
         'breachwatch_escalations_total{to="duty_inspector"}',
         'breachwatch_event_to_task_seconds_count{topic="custody-events",grade="prompt"}',
         'breachwatch_gate_reads_total{outcome="forgotten_early"}',
+        'breachwatch_dead_letters_total{topic="orders",reason="not_json"}',
+        'breachwatch_door_events_total{topic="breach-reports",outcome="unknown"}',
+        'breachwatch_board_updates_total{action="acknowledge",outcome="unsent"}',
     ):
         assert [value for _, value in watch.query(f"max({name})")] == [0], name
 

@@ -90,7 +90,7 @@ def test_its_kafka_is_the_one_that_the_tests_run(model: dict[str, Any]) -> None:
 
 def test_nothing_is_published_beyond_loopback(model: dict[str, Any]) -> None:
     published = {name: one["ports"] for name, one in model["services"].items() if one.get("ports")}
-    assert set(published) == {"door", "prometheus", "alertmanager", "grafana"}
+    assert set(published) == {"door", "board", "prometheus", "alertmanager", "grafana"}
     assert {port["host_ip"] for ports in published.values() for port in ports} == {"127.0.0.1"}
     for name in ("kafka", "watch"):
         assert model["networks"][name]["internal"] is True
@@ -135,7 +135,7 @@ def test_every_command_and_setting_of_ours_exists(ours: dict[str, Service]) -> N
             for each in [*one.get("secrets", []), *one.get("configs", [])]
         }
         assert files_named(stated) <= mounted, name
-    assert ran == {"worker", "gate", "adapters", "door", "lookout", "topics"}
+    assert ran == {"worker", "gate", "adapters", "door", "board", "lookout", "topics"}
 
 
 def test_only_the_data_directory_can_be_written(ours: dict[str, Service]) -> None:

@@ -21,7 +21,7 @@ from streams.kafka.topics import PARTITIONS
 HERE = DEPLOY / "kubernetes"
 IMAGE = Containerfile()
 VERSION = "1.35"
-PROCESSES = {"worker", "gate", "lookout", "adapters", "door"}
+PROCESSES = {"worker", "gate", "lookout", "adapters", "door", "board"}
 Object = dict[str, Any]
 
 
@@ -164,8 +164,8 @@ def environment(objects: list[Object], pod: Object) -> dict[str, str]:
 
 
 def files(objects: list[Object], pod: Object) -> set[Path]:
-    """The files that are mounted: of a ConfigMap as it is, of a secret of Kafka's or the door's as it must be."""
-    secret = {"kafka": ("ca.crt", "tls.crt", "tls.key"), "door": ("jwks.json",)}
+    """The files that are mounted: of a ConfigMap as it is, of a secret as it must be."""
+    secret = {"kafka": ("ca.crt", "tls.crt", "tls.key"), "door": ("jwks.json",), "board": ("jwks.json",)}
     places = {one["name"]: Path(one["mountPath"]) for one in container(pod)["volumeMounts"]}
     return {
         places[volume["name"]] / name
@@ -188,8 +188,9 @@ def test_every_command_and_setting_exists_and_every_file_is_mounted(objects: lis
             assert "command" not in container(pod)
             accepted(words)
             stated = settings(environment(among, pod))
-            door = {stated.door_jwks_file} if name != "door" else set()
-            assert files_named(stated) - door <= files(among, pod), name
+            keys = {"door": stated.door_jwks_file, "board": stated.board_jwks_file}
+            others = {file for process, file in keys.items() if process != name}
+            assert files_named(stated) - others <= files(among, pod), name
             assert stated.environment == "production"
 
 
@@ -241,6 +242,8 @@ def test_probes_ask_what_is_served_and_wait_for_a_recovery(objects: list[Object]
             assert start["periodSeconds"] * start["failureThreshold"] > stated.recovery_timeout_s
         if name == "door":
             assert (ports["http"], stated.door_host) == (stated.door_port, "0.0.0.0")
+        if name == "board":
+            assert (ports["http"], stated.board_host) == (stated.board_port, "0.0.0.0")
 
 
 def test_secrets_are_by_reference_and_each_process_has_its_own_user(objects: list[Object], job: list[Object]) -> None:
@@ -308,8 +311,10 @@ def test_the_network_lets_through_what_is_needed_and_nothing_else(objects: list[
         ("egress", "kafka", kafka),
         ("ingress", "scraping", stated.metrics_port),
         ("ingress", "door", stated.door_port),
+        ("ingress", "board", stated.board_port),
     }
-    assert matched(objects, policies["door"]["spec"]["podSelector"]) == {"door"}
+    for name in ("door", "board"):
+        assert matched(objects, policies[name]["spec"]["podSelector"]) == {name}
 
 
 def test_there_are_never_more_workers_than_partitions(objects: list[Object]) -> None:

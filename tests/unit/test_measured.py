@@ -3,6 +3,7 @@
 import pytest
 from builders import SUBJECT, Subject, after, order, report, wake
 from prometheus_client import REGISTRY
+from prometheus_client.metrics import MetricWrapperBase
 
 from schemas.internal import SubjectEvent
 from streams import metrics
@@ -15,7 +16,7 @@ LABELS = {
     "step", "to", "topic", "way", "whose", "what",
 }  # fmt: skip
 """Each of a set that is known before anything is read."""
-OURS = [value for value in vars(metrics).values() if getattr(value, "_name", "").startswith("breachwatch_")]
+OURS = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
 
 
 def samples() -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
