@@ -16,6 +16,8 @@ from streams.kafka.cluster import Cluster
 from streams.kafka.topics import topic_specs
 from streams.settings import Settings
 
+# Seconds that the tests of a folder may take in all, two at a time on two cores that do nothing else: about three
+# times what they take, so that a suite that has become slow is seen, and a slow machine is not.
 BUDGETS_S = {
     "unit": 450,
     "behaviours": 600,
