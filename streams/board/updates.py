@@ -194,6 +194,7 @@ class Sending:
         try:
             await self._send("task-updates", message_key(event), event.model_dump_json(exclude_none=True).encode())
         except ProblemError:
+            self._waiting.pop(event.id, None)
             metrics.BOARD_UPDATES.labels(event.data.action, "unsent").inc()
             raise
         try:
