@@ -2,10 +2,12 @@
 
 import difflib
 import ipaddress
+import itertools
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from streams.doctor.finding import Finding, listed
 from streams.errors import BreachwatchError
@@ -38,8 +40,9 @@ def usable(settings: Settings) -> Iterator[Finding]:
     yield _policy(settings)
     if settings.cameras_file is not None:
         yield _cameras(settings)
-    if settings.door_jwks_file is not None:
-        yield _door_keys(settings)
+    for what, file in (("door", settings.door_jwks_file), ("board", settings.board_jwks_file)):
+        if file is not None:
+            yield _keys(what, file)
     yield from _metrics_port(settings)
 
 
@@ -96,11 +99,22 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             f"the door is to listen on {settings.door_host}, and nothing says whose tokens open it",
             "set BREACHWATCH_DOOR_JWKS_FILE, or unset BREACHWATCH_DOOR_HOST",
         )
-    if settings.metrics_port and settings.metrics_port == settings.door_port:
+    if settings.board_jwks_file is not None and settings.board_jwks_url is not None:
         yield _fail(
-            f"BREACHWATCH_METRICS_PORT and BREACHWATCH_DOOR_PORT are both {settings.door_port}",
-            "give each a port of its own",
+            "BREACHWATCH_BOARD_JWKS_FILE and BREACHWATCH_BOARD_JWKS_URL are both set: the board does not start",
+            "unset one of them",
         )
+    elif not _is_loopback(settings.board_host) and not (settings.board_jwks_file or settings.board_jwks_url):
+        yield _fail(
+            f"the board is to listen on {settings.board_host}, and nothing says whose tokens are valid there",
+            "set BREACHWATCH_BOARD_JWKS_FILE or BREACHWATCH_BOARD_JWKS_URL, or unset BREACHWATCH_BOARD_HOST",
+        )
+    ports = {"METRICS": settings.metrics_port, "DOOR": settings.door_port, "BOARD": settings.board_port}
+    for (one, port), (other, same) in itertools.combinations(ports.items(), 2):
+        if port and port == same:
+            yield _fail(
+                f"BREACHWATCH_{one}_PORT and BREACHWATCH_{other}_PORT are both {port}", "give each a port of its own"
+            )
 
 
 def _production(settings: Settings) -> Iterator[Finding]:
@@ -174,15 +188,15 @@ def _cameras(settings: Settings) -> Finding:
         )
 
 
-def _door_keys(settings: Settings) -> Finding:
-    from streams.door.tokens import Keys
+def _keys(what: str, file: Path) -> Finding:
+    from streams.tokens import KeyFile
 
-    assert settings.door_jwks_file is not None
     try:
-        Keys(settings.door_jwks_file, settings.door_audience, settings.door_issuer)
+        KeyFile(file)
     except BreachwatchError as error:
-        return Finding("door", "fail", str(error), "set BREACHWATCH_DOOR_JWKS_FILE to a JWKS file (RFC 7517)")
-    return Finding("door", "ok", "its keys can be read")
+        mend = f"set BREACHWATCH_{what.upper()}_JWKS_FILE to a JWKS file (RFC 7517)"
+        return Finding(what, "fail", str(error), mend)
+    return Finding(what, "ok", "its keys can be read")
 
 
 def _metrics_port(settings: Settings) -> Iterator[Finding]:

@@ -43,6 +43,14 @@ def test_what_agrees(given: dict[str, Any]) -> None:
         ({"send_timeout_s": 120}, "warn", "never say", "BREACHWATCH_SEND_TIMEOUT_S"),
         ({"max_message_bytes": 2_000_000}, "warn", "no inbound topic takes", "set it lower"),
         ({"door_host": "0.0.0.0"}, "fail", "whose tokens", "BREACHWATCH_DOOR_JWKS_FILE"),
+        ({"board_host": "0.0.0.0"}, "fail", "whose tokens", "BREACHWATCH_BOARD_JWKS_URL"),
+        (
+            {"board_jwks_file": Path("jwks.json"), "board_jwks_url": "https://who.example/jwks"},
+            "fail",
+            "are both set",
+            "unset one",
+        ),
+        ({"door_port": 8071}, "fail", "BREACHWATCH_DOOR_PORT and BREACHWATCH_BOARD_PORT are both 8071", "its own"),
         ({"metrics_port": 8070}, "fail", "both 8070", "a port of its own"),
         ({"environment": "production"}, "fail", "the local Kafka would be used", "addresses of the brokers"),
         (PRODUCTION | {"kafka_tls": False}, "warn", "without TLS", "BREACHWATCH_KAFKA_CA_FILE"),
@@ -72,15 +80,17 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
                 policy_file=broken,
                 cameras_file=broken,
                 door_jwks_file=broken,
+                board_jwks_file=broken,
                 adapter_sources={"tracar": "tags/x"},
             )
         )
         if finding.state == "fail"
     }
-    assert found.keys() == {"policy", "cameras", "door", "settings"}
+    assert found.keys() == {"policy", "cameras", "door", "board", "settings"}
     assert "breachwatch policy check" in found["policy"].mend
     assert "BREACHWATCH_CAMERAS_FILE" in found["cameras"].mend
     assert "BREACHWATCH_DOOR_JWKS_FILE" in found["door"].mend
+    assert "BREACHWATCH_BOARD_JWKS_FILE" in found["board"].mend
     assert "tracar" in found["settings"].detail
     assert {finding.state for finding in judge.usable(Settings())} == {"ok"}
 
