@@ -162,9 +162,9 @@ class Board {
     const { freshness } = this;
     const [age, asOf] = [freshness.age(), freshness.asOf()];
     const stale = this.me !== null && freshness.isStale();
-    const state = freshness.connected ? "Live" : "Lost, trying again";
-    setText(byId("connection"), age === null ? state : `${state}, data ${age < 2 ? "now" : `${length(age)} old`}`);
-    byId("connection").dataset.state = stale ? "stale" : freshness.connected ? "live" : "lost";
+    setText(byId("connection"), freshness.connected ? "Live" : "Lost, trying again");
+    setText(byId("age"), age === null ? "no data yet" : age < 2 ? "data now" : `data ${length(age)} old`);
+    byId("connection").parentElement.dataset.state = stale ? "stale" : freshness.connected ? "live" : "lost";
     document.body.classList.toggle("is-stale", stale);
     const when = asOf === null ? "" : clock(asOf);
     setText(byId("as-of"), asOf === null ? "" : stale ? `As of ${when}: NOT LIVE` : `As of ${when}`);
@@ -181,15 +181,14 @@ class Board {
 
   tick() {
     setText(byId("clock"), clock(this.now()));
+    setText(byId("sound"), this.sound.isAllowed ? "Sound on" : "Sound off: press");
+    byId("sound").classList.toggle("is-off", !this.sound.isAllowed);
     this.#refresh();
     if (this.me === null) return;
     this.list.tick();
     this.view.tick();
     this.#paper();
     this.#listenFor();
-    const state = this.sound.isAllowed ? "Sound on" : "Sound off: press";
-    setText(byId("sound"), state);
-    byId("sound").classList.toggle("is-off", !this.sound.isAllowed);
   }
 
   /** To whoever hears the page: each in a line of its own, so that of two at once both are said. */
@@ -329,4 +328,5 @@ listen({
   ),
 });
 setInterval(() => board.tick(), 1000);
+board.tick();
 board.begin();
