@@ -4,7 +4,9 @@ import { update } from "./api.js";
 import { byId, element } from "./dom.js";
 import { ACTIONS, FIELDS, OUTCOMES, words } from "./words.js";
 
-const field = (name) => {
+const MOST_LETTERS = 900;
+
+const field = (name, label) => {
   const id = `ask-${name}`;
   const input =
     name === "outcome"
@@ -14,13 +16,12 @@ const field = (name) => {
           element("option", { value: "" }, "choose"),
           OUTCOMES.map((outcome) => element("option", { value: outcome }, words(outcome))),
         )
-      : element("input", { id, name, required: true, autocomplete: "off" });
-  return [element("label", { for: id }, FIELDS[name] ?? words(name)), input];
+      : element("input", { id, name, required: true, autocomplete: "off", maxlength: MOST_LETTERS });
+  return [element("label", { for: id }, label ?? FIELDS[name] ?? words(name)), input];
 };
 
-/** What the action needs, said by somebody; null: they thought better of it. */
-function asked({ action, needs }, who) {
-  const { name, final } = ACTIONS[action] ?? { name: words(action) };
+/** What the deed needs, said by somebody; null: they thought better of it. */
+function asked({ name, needs, final, labels = {} }, who) {
   if (needs.length === 0 && final === undefined) return Promise.resolve({});
   const dialog = byId("ask");
   return new Promise((done) => {
@@ -29,7 +30,7 @@ function asked({ action, needs }, who) {
       { method: "dialog" },
       element("h2", { id: "ask-title" }, `${name}: ${who}`),
       final ? element("p", { class: "final" }, final) : null,
-      needs.flatMap(field),
+      needs.flatMap((need) => field(need, labels[need])),
       element(
         "p",
         { class: "buttons" },
@@ -47,17 +48,26 @@ function asked({ action, needs }, who) {
   });
 }
 
-/** Does it; the answer in words, and whether it was taken. null: nothing was done. */
-export async function act(possible, task) {
-  const said = await asked(possible, task.subject_name ?? task.subject_id);
+/** What the interface says may be done with a task, with its name for people. */
+export const named = (possible) => ({ name: words(possible.action), ...ACTIONS[possible.action], ...possible });
+
+/**
+ * Does a deed; the answer in words, and whether it was taken. null: nothing was done.
+ *
+ * `deed` has: action, name, needs, and perhaps final, labels, made(said); `on` has: kind, id, revision.
+ */
+export async function act(deed, on, who) {
+  const said = await asked(deed, who);
   if (said === null) return null;
-  const { name } = ACTIONS[possible.action] ?? { name: words(possible.action) };
+  const { name } = deed;
   try {
-    const answer = await update("tasks", task.task_id, { action: possible.action, revision: task.revision, ...said });
+    const body = { action: deed.action, revision: on.revision, ...(deed.made ? deed.made(said) : said) };
+    const answer = await update(on.kind, on.id, body);
     if (answer.status === "pending") {
       return { taken: false, text: `${name}: sent, and not decided on yet. Look at the timeline before doing it again.` };
     }
-    return { taken: true, text: `${name}: done. The task is ${words(answer.state)}.` };
+    const state = on.kind === "tasks" ? ` The task is ${words(answer.state)}.` : "";
+    return { taken: true, text: `${name}: done.${state}` };
   } catch (problem) {
     const again = problem.status === 0 || problem.status === 503 ? " It may have been done: look at the timeline." : "";
     return { taken: false, text: `${name}: not done (${problem.message}).${again}` };

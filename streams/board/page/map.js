@@ -82,7 +82,7 @@ export function drawn(map) {
     const free = labelAt === null || Math.hypot(x - labelAt[0], y - labelAt[1]) > 40;
     if (!labelled || !free) return null;
     labelAt = [x, y];
-    return svg("text", { x: x + 7, y: y - 6, class: "time" }, clock(new Date(properties.at)));
+    return svg("text", { x: x + 14, y: y - 6, class: "time" }, clock(new Date(properties.at)));
   };
   const bar = roundLength(150 / scale);
   const length = bar >= 1000 ? `${bar / 1000} km` : `${bar} m`;

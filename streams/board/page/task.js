@@ -1,20 +1,26 @@
 // The opened task: warnings first, then why, where, when, under which terms, and who must be told.
 
 import { get } from "./api.js";
-import { act } from "./actions.js";
+import { act, named } from "./actions.js";
 import { byId, element, setText } from "./dom.js";
 import { drawn } from "./map.js";
 import { isOver, isOverdue } from "./model.js";
+import { firstOwed, shown } from "./safeguarding.js";
 import { length, moment, roughly } from "./times.js";
 import { ACTIONS, certainty, holder, words } from "./words.js";
 
 const section = (title, ...children) => element("section", {}, element("h3", {}, title), ...children);
 const list = (items, made = (item) => item) => element("ul", {}, items.map((item) => element("li", {}, made(item))));
+/** Answers after which nothing of a task may stay: it is not ours to see any more. */
+const GONE = new Set([401, 403, 404]);
+const TO_LOOK = "Your role is to look: moving a task is for a controller.";
 const until = (at) => (at ? moment(at) : "further order");
 
 /** The opened task in the page. `board` has: tasks, me, now(), sound, say(text, isBad), close(). */
 export class TaskView {
   #whole = null;
+  /** The map and the terms as they were last answered: to draw them again needs no asking. */
+  #beside = {};
   #parts = {};
   #request = null;
   taskId = null;
@@ -37,6 +43,7 @@ export class TaskView {
     this.#request?.abort();
     this.taskId = null;
     this.#whole = null;
+    this.#beside = {};
     this.node.hidden = true;
     this.node.replaceChildren();
   }
@@ -49,26 +56,38 @@ export class TaskView {
       const isFirst = this.#whole === null;
       this.#whole = await get(path, { signal });
       this.#show(isFirst);
-      if (!this.board.me.sees_protected) {
-        for (const part of ["map", "terms"]) this.#fill(part, element("p", {}, "Your role does not see this."));
-        return;
-      }
-      await Promise.all([
-        this.#beside("map", `${path}/map`, signal, drawn),
-        this.#beside("terms", `${path}/orders`, signal, (found) => this.#terms(found.orders)),
-      ]);
+      if (!this.board.me.sees_protected) return;
+      await Promise.all([this.#ask("map", `${path}/map`, signal), this.#ask("terms", `${path}/orders`, signal)]);
     } catch (problem) {
       if (problem.name === "AbortError") return;
+      if (this.#whole !== null && !GONE.has(problem.status)) {
+        // What is known of it is worth more than the news that there is no more.
+        this.#fill("answer", element("p", { class: "problem" }, `Not loaded again: ${problem.message}.`));
+        return;
+      }
+      this.#whole = null;
       this.node.replaceChildren(this.#closer(), element("p", { role: "alert", class: "problem" }, problem.message));
     }
   }
 
-  async #beside(part, path, signal, made) {
+  async #ask(part, path, signal) {
     try {
-      this.#fill(part, made(await get(path, { signal })));
+      this.#beside[part] = await get(path, { signal });
+      this.#again(part);
     } catch (problem) {
-      if (problem.name !== "AbortError") this.#fill(part, element("p", { class: "problem" }, problem.message));
+      if (problem.name === "AbortError") return;
+      this.#fill(part, element("p", { class: "problem" }, problem.message));
     }
+  }
+
+  /** What is beside the task, of what was answered last. */
+  #again(part) {
+    const found = this.#beside[part];
+    if (found !== undefined) this.#fill(part, part === "map" ? drawn(found) : this.#terms(found.orders));
+  }
+
+  redraw() {
+    if (this.#whole !== null) this.#show(false);
   }
 
   #fill(part, ...content) {
@@ -108,7 +127,7 @@ export class TaskView {
       section("Where", part("map")),
       section("Timeline", this.#timeline(task)),
       section("Order terms", part("terms")),
-      section("Safeguarding", this.#safeguarding(safeguarding)),
+      section("Safeguarding", part("safeguarding")),
       section(
         `Why ${task.grade} (${task.priority.score} points)`,
         list(task.priority.contributions, (c) => `${c.reason} (${c.points > 0 ? "+" : ""}${c.points})`),
@@ -120,6 +139,11 @@ export class TaskView {
     this.#parts.answer.setAttribute("aria-live", "polite");
     this.#facts();
     this.#buttons();
+    this.#fill("safeguarding", this.#safeguarding(safeguarding));
+    for (const beside of ["map", "terms"]) {
+      if (this.board.me.sees_protected) this.#again(beside);
+      else this.#fill(beside, element("p", {}, "Your role does not see this."));
+    }
     if (takesFocus) this.node.querySelector("h2").focus({ preventScroll: true });
   }
 
@@ -158,7 +182,7 @@ export class TaskView {
     const { actions } = this.#whole;
     const { me, sound } = this.board;
     const buttons = (me.may_act ? actions : []).map((possible) => {
-      const { name, key } = ACTIONS[possible.action] ?? { name: words(possible.action) };
+      const { name, key } = named(possible);
       const attributes = { type: "button", "data-action": possible.action, onclick: () => this.act(possible.action) };
       return element("button", attributes, name, key ? element("kbd", {}, key) : null);
     });
@@ -175,14 +199,20 @@ export class TaskView {
   /** Does what may be done, by its name; says so where it may not. */
   async act(action) {
     const possible = this.#whole?.actions.find((each) => each.action === action);
-    if (!this.board.me.may_act) return this.board.say("Your role is to look: moving a task is for a controller.", true);
+    if (!this.board.me.may_act) return this.board.say(TO_LOOK, true);
     if (possible === undefined) {
       const state = this.#whole === null ? "being opened" : words(this.#summary().state);
       return this.board.say(`${ACTIONS[action].name}: not possible now, the task is ${state}.`, true);
     }
+    const { task } = this.#whole;
+    const on = { kind: "tasks", id: task.task_id, revision: task.revision };
+    return this.#do(named(possible), on, task.subject_name ?? task.subject_id);
+  }
+
+  async #do(deed, on, who) {
     const { taskId } = this;
-    const answer = await act(possible, this.#whole.task);
-    if (answer === null) return null;
+    const answer = await act(deed, on, who);
+    if (answer === null || this.board.me === null) return null;
     this.board.say(answer.text, !answer.taken);
     if (this.taskId !== taskId) return null;
     await this.load();
@@ -194,11 +224,13 @@ export class TaskView {
   changed(task) {
     if (this.#whole === null || task.task_id !== this.taskId || task.revision <= this.#whole.task.revision) return;
     this.#facts();
-    const show = element("button", { type: "button", class: "news", onclick: () => this.load() });
-    setText(show, `It has changed (${words(task.change)}, ${moment(task.updated_at)}): show (v)`);
-    this.#fill("changed", show);
+    this.#news(`It has changed (${words(task.change)}, ${moment(task.updated_at)})`);
     // Buttons for what is not possible any more invite a refusal.
     if (task.state !== this.#whole.task.state && !this.node.matches(":hover, :focus-within")) this.load();
+  }
+
+  #news(what) {
+    this.#fill("changed", element("button", { type: "button", class: "news", onclick: () => this.load() }, `${what}: show (v)`));
   }
 
   tick() {
@@ -258,31 +290,34 @@ export class TaskView {
   #safeguarding(tasks) {
     if (tasks === null) return element("p", {}, "Your role does not see this.");
     if (tasks.length === 0) return element("p", {}, "Nobody is to be told.");
-    return element("div", {}, tasks.toReversed().map((reach) => this.#reach(reach)));
+    const { me } = this.board;
+    const button = (reach, deed, who) =>
+      me.may_act ? element("button", { type: "button", onclick: () => this.#reach(reach, deed, who) }, deed.name) : null;
+    return element("div", {}, tasks.toReversed().map((reach) => shown(reach, me.role, this.board.now(), button)));
   }
 
-  #reach(reach) {
-    return element(
-      "article",
-      {},
-      element("p", {}, `${words(reach.state) === "nobody yet" ? "Nobody has it yet" : words(reach.state)}${reach.assigned_to ? `, ${reach.assigned_to}` : ""}; by ${moment(reach.deadline)}`),
-      list(reach.people, (person) =>
-        element(
-          "div",
-          { class: person.owed ? "owed" : "" },
-          element("strong", {}, `${person.person_id} (${words(person.relation)}): `),
-          person.owed ? "must be told. " : "has been told. ",
-          person.told ? `Told ${moment(person.told.at)} by ${person.told.by}: ${person.told.what}. ` : "",
-          element("span", { class: "contact" }, this.#contact(person.safe_contact)),
-        ),
-      ),
-      list(reach.reasons, (reason) => `${moment(reason.at)}: ${reason.text}`),
-    );
+  #reach(reach, deed, who) {
+    return this.#do(deed, { kind: "safeguarding", id: reach.safeguarding_id, revision: reach.revision }, who);
   }
 
-  #contact(contact) {
-    if (contact === null || contact === undefined) return "Nobody has said what contact is safe: ask before calling.";
-    const said = Object.entries(contact).filter(([, value]) => value !== null && value !== undefined && String(value) !== "");
-    return `Safe contact: ${said.map(([name, value]) => `${words(name)}: ${[value].flat().map(words).join(", ")}`).join("; ")}`;
+  /** By its key: says that the first who is owed a word has been told. */
+  tell() {
+    const { me } = this.board;
+    if (!me.may_act) return this.board.say(TO_LOOK, true);
+    const owed = firstOwed(this.#whole?.safeguarding);
+    if (owed === null) return this.board.say("Told: nobody is waiting to be told.", true);
+    return this.#reach(owed.reach, owed.deed, owed.who);
+  }
+
+  /** A safeguarding task was changed: at once where nobody is in the midst of it. */
+  reached(reach) {
+    const standing = this.#whole?.safeguarding;
+    if (!standing || reach.subject_id !== this.#whole.task.subject_id) return;
+    const before = standing.find((each) => each.safeguarding_id === reach.safeguarding_id);
+    if (before !== undefined && before.revision >= reach.revision) return;
+    this.#whole.safeguarding = [...standing.filter((each) => each !== before), reach];
+    const part = this.#parts.safeguarding;
+    if (part.contains(document.activeElement)) this.#news("Who has been told has changed");
+    else this.#fill("safeguarding", this.#safeguarding(this.#whole.safeguarding));
   }
 }
