@@ -6,7 +6,7 @@ import { byId, element, setText } from "./dom.js";
 import { Freshness } from "./freshness.js";
 import { listen, showHelp } from "./keys.js";
 import { List } from "./list.js";
-import { isCritical, isLoud, isOver, Tasks } from "./model.js";
+import { isCritical, isLoud, isOver, isUrgent, Tasks } from "./model.js";
 import * as session from "./session.js";
 import { Sound } from "./sound.js";
 import { showStatistics } from "./statistics.js";
@@ -21,7 +21,7 @@ const THEME = "breachwatch-theme";
 
 class Board {
   tasks = new Tasks();
-  alerts = new Alerts();
+  alerts = new Alerts((alert) => this.nameOf(alert));
   freshness = new Freshness();
   sound = new Sound();
   me = null;
@@ -30,6 +30,8 @@ class Board {
   #stream = null;
   #since = null;
   #view = "list";
+  /** Which following of the board this is: an answer to an earlier one is nobody's any more. */
+  #visit = 0;
 
   constructor() {
     this.list = new List(this);
@@ -58,37 +60,56 @@ class Board {
     return this.route();
   }
 
+  /** Whoever is at the desk now need not be who was let in: nothing stays, neither on the screen nor behind it. */
   signIn(why) {
     session.forget();
+    this.#visit += 1;
     this.#stream?.stop();
-    byId("room").hidden = true;
+    this.#stream = null;
+    this.me = null;
+    this.freshness = new Freshness();
+    this.tasks.replace([]);
+    this.alerts.replace([]);
+    this.list.arrange();
+    this.view.close();
+    this.say("");
+    for (const dialog of document.querySelectorAll("dialog")) {
+      dialog.close();
+      dialog.replaceChildren();
+    }
+    for (const id of ["alerts", "statistics", "critical", "person", "unseen", "paper"]) byId(id).replaceChildren();
+    for (const id of ["room", "alerts", "statistics"]) byId(id).hidden = true;
     byId("signin").hidden = false;
     setText(byId("signin-why"), why);
     byId("token").focus();
+    this.#refresh();
   }
 
   /** Loads what there is, then follows what changes. */
   async follow() {
     this.#stream?.stop();
     this.#stream = null;
-    const { exercises } = this;
+    const visit = (this.#visit += 1);
     try {
       const position = await this.#load();
-      if (exercises !== this.exercises) return;
-      this.#stream = new Stream(exercises, position, {
+      if (position === null) return;
+      this.#stream = new Stream(this.exercises, position, {
         event: (name, data) => this.#heard(name, data),
         state: (state, why) => this.#connection(state, why),
       });
       this.#stream.run();
     } catch (problem) {
+      if (visit !== this.#visit) return;
       if (problem.status === 401) return this.signIn(problem.message);
       this.#lost(problem);
-      setTimeout(() => exercises === this.exercises && this.#stream === null && this.follow(), RETRY_MS);
+      setTimeout(() => visit === this.#visit && this.follow(), RETRY_MS);
     }
     this.#refresh();
   }
 
+  /** The position of what was loaded; null: somebody else follows by now. */
   async #load() {
+    const visit = this.#visit;
     // What the stream tells while the list is on its way may be newer than the list.
     this.#since = [];
     try {
@@ -96,6 +117,7 @@ class Board {
         everyTask(this.exercises),
         get(`/alerts?exercises=${this.exercises}`),
       ]);
+      if (visit !== this.#visit) return null;
       this.tasks.replace(found.tasks);
       this.alerts.replace(alerts.alerts);
       for (const [name, data] of this.#since) this.#take(name, data, false);
@@ -103,7 +125,7 @@ class Board {
       this.list.arrange();
       return found.position;
     } finally {
-      this.#since = null;
+      if (visit === this.#visit) this.#since = null;
     }
   }
 
@@ -119,11 +141,12 @@ class Board {
   }
 
   async #reload() {
+    const visit = this.#visit;
     try {
       await this.#load();
     } catch {
       // The whole of it again: the position behind the reset is not ours before the list is.
-      this.follow();
+      if (visit === this.#visit) this.follow();
     }
   }
 
@@ -138,14 +161,21 @@ class Board {
       }
     } else if (name === "task_removed" && this.tasks.remove(data.task_id)) {
       this.list.changed(data.task_id, false);
-    } else if (name === "alert" && this.alerts.put(data) && this.#view === "alerts") {
-      this.alerts.show();
+    } else if (name === "safeguarding") {
+      this.view.reached(data);
+    } else if (name === "alert" && this.alerts.put(data, isNews)) {
+      if (this.#view === "alerts") this.alerts.changed();
+      if (isNews && isUrgent(data) && !this.sound.isSilenced(data.task_id)) {
+        const name = this.nameOf(data);
+        this.#announce(`critical alert${name ? ` on ${name}` : ""}: ${data.text}`);
+        this.sound.once();
+      }
     }
   }
 
   #connection(state, why) {
     this.freshness.connected = state === "live";
-    if (state === "ended") this.signIn(`${why}: sign in again.`);
+    if (state === "ended") this.signIn(`${why}. A new one opens the board again.`);
     this.#refresh();
   }
 
@@ -155,6 +185,12 @@ class Board {
     this.#refresh();
   }
 
+  /** Whom an alert is about, by the name on their task. */
+  nameOf({ task_id: taskId, subject_id: subjectId }) {
+    const task = this.tasks.known.get(taskId);
+    return task?.subject_name ?? subjectId ?? "";
+  }
+
   // -- what is shown of it -------------------------------------------------------------------------------
 
   /** Connection and age of the data: always there. */
@@ -162,8 +198,9 @@ class Board {
     const { freshness } = this;
     const [age, asOf] = [freshness.age(), freshness.asOf()];
     const stale = this.me !== null && freshness.isStale();
-    setText(byId("connection"), freshness.connected ? "Live" : "Lost, trying again");
-    setText(byId("age"), age === null ? "no data yet" : age < 2 ? "data now" : `data ${length(age)} old`);
+    const isOut = session.token() === null;
+    setText(byId("connection"), isOut ? "Not signed in" : freshness.connected ? "Live" : "Lost, trying again");
+    setText(byId("age"), age === null ? "no data" : age < 2 ? "data now" : `data ${length(age)} old`);
     byId("connection").parentElement.dataset.state = stale ? "stale" : freshness.connected ? "live" : "lost";
     document.body.classList.toggle("is-stale", stale);
     const when = asOf === null ? "" : clock(asOf);
@@ -187,6 +224,7 @@ class Board {
     if (this.me === null) return;
     this.list.tick();
     this.view.tick();
+    this.alerts.count();
     this.#paper();
     this.#listenFor();
   }
@@ -229,6 +267,7 @@ class Board {
   route() {
     session.takeFromAddress();
     if (this.me === null) return;
+    this.say("");
     const [, view = "", id] = location.hash.split("/");
     this.#view = view === "tasks" || view === "" ? "list" : view;
     for (const name of ["alerts", "statistics"]) byId(name).hidden = this.#view !== name;
@@ -238,12 +277,26 @@ class Board {
       else link.removeAttribute("aria-current");
     }
     if (this.#view === "alerts") this.alerts.show();
-    if (this.#view === "statistics") showStatistics((problem) => this.say(problem.message, true));
+    if (this.#view === "statistics") showStatistics(this);
     const taskId = view === "tasks" && id ? decodeURIComponent(id) : null;
     byId("room").classList.toggle("has-task", taskId !== null);
     if (taskId === null) this.view.close();
     else this.view.open(taskId);
     this.list.opened(taskId);
+  }
+
+  /** Times are read in another zone now: all of them, or one is taken for the other. */
+  redraw() {
+    this.tick();
+    this.list.stamp();
+    this.view.redraw();
+    if (this.#view === "alerts") this.alerts.show();
+  }
+
+  /** What is new goes where it belongs. */
+  arrange() {
+    if (this.#view === "alerts") this.alerts.show();
+    else this.list.arrange();
   }
 
   close() {
@@ -260,15 +313,20 @@ function dark() {
   const now = document.documentElement.dataset.theme;
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   const next = (now ?? system) === "dark" ? "light" : "dark";
-  document.documentElement.dataset.theme = next;
-  localStorage.setItem(THEME, next);
+  if (next === system) {
+    // As the system has it: from here on it follows the system again.
+    delete document.documentElement.dataset.theme;
+    localStorage.removeItem(THEME);
+  } else {
+    document.documentElement.dataset.theme = next;
+    localStorage.setItem(THEME, next);
+  }
 }
 
 function utc() {
   useUtc(!isUtc());
   byId("utc").setAttribute("aria-pressed", String(isUtc()));
-  board.tick();
-  board.route();
+  board.redraw();
 }
 
 const kept = localStorage.getItem(THEME);
@@ -286,7 +344,13 @@ byId("signin-form").addEventListener("submit", (event) => {
   byId("token").value = "";
   board.begin();
 });
-byId("filter").addEventListener("submit", (event) => event.preventDefault());
+byId("filter").addEventListener("submit", (event) => {
+  event.preventDefault();
+  board.list.first();
+});
+// Paper has times in place of countdowns; they are made when somebody prints, not 500 a second.
+matchMedia("print").addEventListener("change", () => board.list.stamp());
+addEventListener("beforeprint", () => board.list.stamp());
 byId("filter").addEventListener("input", () => {
   const { text, which, exercises } = Object.fromEntries(new FormData(byId("filter")));
   board.list.filter = { text, which };
@@ -309,9 +373,10 @@ listen({
   ArrowDown: () => board.list.move(1),
   ArrowUp: () => board.list.move(-1),
   Escape: () => board.view.taskId !== null && board.close(),
-  n: () => board.list.arrange(),
+  n: () => board.arrange(),
   v: () => board.view.taskId !== null && board.view.load(),
   m: () => board.silence(chosen()),
+  g: () => (board.view.taskId === null ? board.say("Told: open a task first.", true) : board.view.tell()),
   "/": () => byId("find").focus(),
   1: () => (location.hash = "#/"),
   2: () => (location.hash = "#/alerts"),

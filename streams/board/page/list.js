@@ -7,6 +7,8 @@ import { certainty, holder, words } from "./words.js";
 
 const NEWS_MS = 20_000;
 
+const place = (seen) => seen.place ?? `${seen.position.latitude.toFixed(4)}, ${seen.position.longitude.toFixed(4)}`;
+
 /** What the row of a task says, part by part; made once and then only its texts are set. */
 class Row {
   constructor(taskId) {
@@ -43,6 +45,8 @@ class Row {
     setText(parts.exercise, task.exercise ? "EXERCISE" : "");
     setText(parts.certainty, surest ? certainty(surest.certainty) : "");
     setText(parts.holder, isOver(task) ? `over: ${words(task.state)}` : holder(task));
+    setText(parts.seen, task.last_seen ? place(task.last_seen) : "not seen");
+    this.stamp(now);
     node.classList.toggle("is-over", isOver(task));
     node.classList.toggle("is-waiting", task.state === "open");
     this.tick(now);
@@ -67,12 +71,14 @@ class Row {
     node.classList.toggle("is-overdue", overdue);
     setText(parts.deadline, overdue ? `${length(left)} overdue` : left < 0 ? "past" : length(left));
     const seen = task.last_seen;
-    const where = seen?.place ?? (seen ? `${seen.position.latitude.toFixed(4)}, ${seen.position.longitude.toFixed(4)}` : "");
-    // On paper nothing counts down.
-    setText(parts.by, `by ${moment(task.deadline, now)}`);
-    setText(parts.at, seen ? moment(seen.time, now) : "");
-    setText(parts.seen, seen ? where : "not seen");
     setText(parts.ago, seen ? `${roughly((now - Date.parse(seen.time)) / 1000)} ago (${words(seen.source)})` : "");
+  }
+
+  /** What stands on paper, where nothing counts down. */
+  stamp(now) {
+    const { task, parts } = this;
+    setText(parts.by, `${isOverdue(task, now) ? "was due" : "by"} ${moment(task.deadline, now)}`);
+    setText(parts.at, task.last_seen ? moment(task.last_seen.time, now) : "");
   }
 }
 
@@ -106,7 +112,7 @@ export class List {
 
   #ordered() {
     const chosen = [...this.board.tasks.known.values()].filter(wanted(this.filter, this.board.now()));
-    return chosen.sort(byUrgency(this.board.grades));
+    return byUrgency(chosen, this.board.grades);
   }
 
   /** A task is new or has changed. */
@@ -181,17 +187,31 @@ export class List {
   }
 
   #count(ordered) {
-    setText(byId("list-title"), `Tasks: ${ordered.length}`);
+    this.#title();
     const none = byId("none");
     none.hidden = ordered.length > 0;
     setText(none, this.board.tasks.known.size > 0 ? "No task is as you ask for." : "No task is open.");
+  }
+
+  #title() {
+    const now = this.board.now();
+    const shown = [...this.#rows.values()].filter((row) => row.task !== undefined && row.node.isConnected);
+    const overdue = shown.filter((row) => isOverdue(row.task, now)).length;
+    setText(byId("list-title"), `Tasks: ${shown.length}${overdue ? `, ${overdue} overdue` : ""}`);
   }
 
   /** Each second. */
   tick() {
     const now = this.board.now();
     for (const row of this.#rows.values()) if (row.task !== undefined && row.node.isConnected) row.tick(now);
+    this.#title();
     if (this.filter.which === "overdue") this.#settle();
+  }
+
+  /** The times that are printed. */
+  stamp() {
+    const now = this.board.now();
+    for (const row of this.#rows.values()) if (row.task !== undefined) row.stamp(now);
   }
 
   opened(taskId) {
@@ -210,6 +230,10 @@ export class List {
     const opened = links.findIndex((link) => link.hasAttribute("aria-current"));
     const from = at >= 0 ? at : opened;
     links[from < 0 ? 0 : Math.min(links.length - 1, Math.max(0, from + by))]?.focus();
+  }
+
+  first() {
+    this.node.querySelector(".row-link")?.focus();
   }
 
   focusOn(taskId) {

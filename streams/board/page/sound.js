@@ -1,6 +1,7 @@
 // A critical task that nobody has acted on is heard again and again, until somebody acts or silences that one.
 
 const EVERY_MS = 10_000;
+const ONCE_MS = 1000;
 const TONES_HZ = [880, 660, 880];
 const TONE_S = 0.18;
 
@@ -39,6 +40,13 @@ export class Sound {
     const fresh = loud.some((id) => !this.#heard.has(id));
     loud.forEach((id) => this.#heard.add(id));
     if (loud.length === 0 || (!fresh && now - this.#soundedAt < EVERY_MS)) return;
+    this.#soundedAt = now;
+    this.#play();
+  }
+
+  /** For what is said once; what sounds already says it too. */
+  once(now = performance.now()) {
+    if (now - this.#soundedAt < ONCE_MS) return;
     this.#soundedAt = now;
     this.#play();
   }

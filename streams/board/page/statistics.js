@@ -2,11 +2,13 @@
 
 import { ask, get } from "./api.js";
 import { byId, element, svg } from "./dom.js";
-import { roughly } from "./times.js";
+import { length, moment, roughly } from "./times.js";
+import { holder } from "./words.js";
 
 const WIDTH = 560;
 const BAR = 16;
 const LABEL = 150;
+const LONG_LABEL = 290;
 
 const TIMES = [
   ["breach_to_task", "From breach to task"],
@@ -17,7 +19,7 @@ const TIMES = [
 const time = (seconds) => (seconds === null ? "not known" : seconds < 60 ? `${seconds.toFixed(1)} s` : roughly(seconds));
 
 /** Bars of one measure, `rows` of {name, value, says}. */
-function bars(title, rows) {
+function bars(title, rows, label = LABEL) {
   const most = Math.max(...rows.map((row) => row.value ?? 0), Number.EPSILON);
   const height = rows.length * (BAR + 8) + 4;
   return svg(
@@ -25,11 +27,11 @@ function bars(title, rows) {
     { viewBox: `0 0 ${WIDTH} ${height}`, class: "chart", role: "img", "aria-label": `${title}: ${rows.map((r) => `${r.name} ${r.says}`).join("; ")}` },
     rows.flatMap(({ name, value, says }, number) => {
       const y = number * (BAR + 8) + 4;
-      const width = ((value ?? 0) / most) * (WIDTH - LABEL - 140);
+      const width = ((value ?? 0) / most) * (WIDTH - label - 140);
       return [
-        svg("text", { x: LABEL - 8, y: y + BAR - 3, "text-anchor": "end" }, name),
-        svg("rect", { x: LABEL, y, width, height: BAR }),
-        svg("text", { x: LABEL + width + 6, y: y + BAR - 3 }, says),
+        svg("text", { x: label - 8, y: y + BAR - 3, "text-anchor": "end" }, name),
+        svg("rect", { x: label, y, width, height: BAR }),
+        svg("text", { x: label + width + 6, y: y + BAR - 3 }, says),
       ];
     }),
   );
@@ -44,7 +46,7 @@ const table = (caption, heads, rows) =>
       {},
       element("caption", {}, caption),
       element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
-      element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell) => element("td", {}, String(cell)))))),
+      element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell) => element("td", {}, cell instanceof Node ? cell : String(cell)))))),
     ),
   );
 
@@ -56,7 +58,33 @@ async function save(path) {
   URL.revokeObjectURL(made);
 }
 
-function shown(found, problem) {
+const medians = (rows, measure, name) =>
+  rows.map((row) => ({ name: name(row), value: row[measure].median_s, says: `${time(row[measure].median_s)} (${row[measure].known})` }));
+
+/** By name, as the list knows them. */
+function overdue(ids, board) {
+  const now = board.now();
+  const known = ids.map((id) => [id, board.tasks.known.get(id)]);
+  return table("Overdue now, the longest first", ["who", "grade", "overdue", "by", "who has it", "force"], known.map(([id, task]) => {
+    const link = element("a", { href: `#/tasks/${id}` }, task?.subject_name ?? task?.subject_id ?? id);
+    if (task === undefined) return [link, "", "", "", "", ""];
+    const late = length((now - Date.parse(task.deadline)) / 1000);
+    return [link, task.grade, late, moment(task.deadline), holder(task), task.owning_force];
+  }));
+}
+
+function repeated(subjects, board) {
+  const tasks = [...board.tasks.known.values()];
+  return table("Repeat subjects, most tasks first", ["who", "tasks", "breaches"], subjects.map((one) => {
+    const task = tasks.find((each) => each.subject_id === one.subject_id);
+    const who = task === undefined ? one.subject_id : element("a", { href: `#/tasks/${task.task_id}` }, task.subject_name ?? one.subject_id);
+    return [who, one.tasks, one.breaches];
+  }));
+}
+
+function shown(found, board) {
+  const isOfMany = new Set(found.rows.map((row) => row.force)).size > 1;
+  const problem = (error) => board.say(error.message, true);
   const heads = ["grade", "force", "known", "not yet", "median", "nine of ten within", "longest"];
   return [
     element("h2", { id: "statistics-title" }, "Statistics"),
@@ -67,7 +95,9 @@ function shown(found, problem) {
         "section",
         {},
         element("h3", {}, `${title}, median`),
-        bars(title, found.total.map((row) => ({ name: row.grade, value: row[measure].median_s, says: `${time(row[measure].median_s)} (${row[measure].known})` }))),
+        bars(title, medians(found.total, measure, (row) => row.grade)),
+        isOfMany ? element("h4", {}, "By force") : null,
+        isOfMany ? bars(`${title}, by force`, medians(found.rows, measure, (row) => `${row.grade}, ${row.force}`), LONG_LABEL) : null,
         behind(title, heads, found.rows.map((row) => {
           const it = row[measure];
           return [row.grade, row.force, it.known, it.not_yet, time(it.median_s), time(it.p90_s), time(it.longest_s)];
@@ -82,18 +112,20 @@ function shown(found, problem) {
       behind("Tasks by day", ["day", "tasks by grade"], found.days.map(({ day, tasks }) => [day, Object.entries(tasks).map(([g, n]) => `${g} ${n}`).join(", ")])),
     ),
     element("section", {}, element("h3", {}, `Overdue now: ${found.overdue_now.length}`),
-      element("ul", {}, found.overdue_now.map((id) => element("li", {}, element("a", { href: `#/tasks/${id}` }, id))))),
+      found.overdue_now.length ? overdue(found.overdue_now, board) : element("p", {}, "None.")),
     element("section", {}, element("h3", {}, "Repeat subjects"),
-      found.repeated.length ? table("Repeat subjects", ["subject", "tasks", "breaches"], found.repeated.map((r) => [r.subject_id, r.tasks, r.breaches])) : element("p", {}, "None.")),
+      found.repeated.length ? repeated(found.repeated, board) : element("p", {}, "None.")),
   ];
 }
 
-/** Loads and shows them. `problem` takes what goes wrong. */
-export async function showStatistics(problem) {
+/** Loads and shows them. `board` has: tasks, now(), say(text, isBad). */
+export async function showStatistics(board) {
   const node = byId("statistics");
   node.replaceChildren(element("h2", { id: "statistics-title" }, "Statistics"), element("p", { role: "status" }, "Loading…"));
   try {
-    node.replaceChildren(...shown(await get("/statistics"), problem));
+    const found = await get("/statistics");
+    // Whoever asked may have signed out meanwhile.
+    if (!node.hidden) node.replaceChildren(...shown(found, board));
   } catch (error) {
     node.replaceChildren(element("h2", { id: "statistics-title" }, "Statistics"), element("p", { role: "alert", class: "problem" }, error.message));
   }

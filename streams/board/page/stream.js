@@ -72,7 +72,7 @@ export class Stream {
         cache: "no-store",
         signal: abort.signal,
       });
-      if (response.status === 401 || response.status === 403) return this.#end("the token is not valid any more");
+      if (response.status === 401 || response.status === 403) return this.#end("The token is not valid any more");
       if (!response.ok) throw new Error(`status ${response.status}`);
       this.tell.state("live");
       const parser = new Parser();
@@ -80,7 +80,7 @@ export class Stream {
       for (let part = await reader.read(); !part.done; part = await reader.read()) {
         alive();
         for (const { event, data, id } of parser.take(part.value)) {
-          if (event === "expired") return this.#end("the token has ended");
+          if (event === "expired") return this.#end("The token has ended");
           this.tell.event(event, JSON.parse(data));
           // Only once it is taken in: what a fault kept from being shown comes again.
           if (id !== undefined) this.lastId = id;

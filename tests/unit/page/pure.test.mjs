@@ -5,6 +5,8 @@ import { test } from "node:test";
 
 import { Arrangement, byUrgency, isCritical, isOverdue, Tasks, wanted } from "./page/model.js";
 import { projection, roundLength } from "./page/map.js";
+import { firstOwed, lastTry, moves, sayings } from "./page/safeguarding.js";
+import { Sound } from "./page/sound.js";
 import { Parser } from "./page/stream.js";
 import { length, moment, useUtc } from "./page/times.js";
 
@@ -31,7 +33,7 @@ test("grade before deadline before id, whoever need not be looked for last, a gr
     task("gravest", { grade: "immediate", deadline: "2026-11-28T05:00:00Z" }),
     task("of old", { grade: "p1" }),
   ];
-  const ids = [...tasks].sort(byUrgency(GRADES)).map((each) => each.task_id);
+  const ids = byUrgency(tasks, GRADES).map((each) => each.task_id);
   assert.deepEqual(ids, ["of old", "gravest", "sooner", "a", "b", "arrested"]);
 });
 
@@ -92,4 +94,59 @@ test("a map is in metres, and its bar a round number of them", () => {
   const [[, south], [, north]] = [project([-1.5, 53.8]), project([-1.5, 53.81])];
   assert.ok(Math.abs(north - south - 1113.2) < 1);
   assert.deepEqual([roundLength(730), roundLength(230), roundLength(1900)], [500, 200, 1000]);
+});
+
+const reach = (more = {}) => ({ state: "open", people: [], history: [], ...more });
+const person = (id, more = {}) => ({ person_id: id, told: null, owed: true, ...more });
+
+test("who must be told: a supervisor alone ends it untold, and what is over is over", () => {
+  const names = (of, role) => moves(of, role).map(({ action }) => action);
+  assert.deepEqual(names(reach(), "controller"), ["acknowledge", "assign"]);
+  assert.deepEqual(names(reach({ state: "assigned" }), "supervisor"), ["assign", "close"]);
+  assert.deepEqual(names(reach({ state: "closed" }), "supervisor"), []);
+  assert.deepEqual(sayings(reach({ state: "closed" }), person("P")), []);
+});
+
+test("what is said of a person names that person", () => {
+  const [told, tried] = sayings(reach(), person("P-1"));
+  assert.deepEqual(told.made({ reason: "all of it" }), { reason: "all of it", person_id: "P-1" });
+  assert.deepEqual(tried.made({ reason: "no answer" }), { reason: "could not reach P-1: no answer" });
+});
+
+test("a try that failed counts until the same person is told", () => {
+  const history = [{ at: "2026-11-27T07:00:00Z", what: "could not reach P-1: no answer", by: "op-1" }];
+  assert.equal(lastTry(reach({ history }), person("P-1")), history[0]);
+  assert.equal(lastTry(reach({ history }), person("P-11")), null);
+  assert.equal(lastTry(reach({ history }), person("P-1", { told: { at: "2026-11-27T07:05:00Z" } })), null);
+});
+
+test("a key speaks of the first who is owed a word, in the newest task", () => {
+  const newest = reach({ people: [person("P-1", { owed: false }), person("P-2")] });
+  assert.equal(firstOwed([reach({ people: [person("P-0")] }), newest]).who, "P-2");
+  assert.equal(firstOwed([reach({ state: "closed", people: [person("P-0")] })]), null);
+  assert.equal(firstOwed(null), null);
+});
+
+test("one silenced leaves the others loud; dealt with, and critical again, it is heard again", () => {
+  const sound = new Sound();
+  sound.check(["a", "b"], 0);
+  sound.check(["a", "b"], 9_999);
+  assert.equal(sound.beeps, 1);
+  sound.silence("a");
+  sound.check(["a"], 10_000);
+  assert.equal(sound.beeps, 1);
+  sound.check(["a", "b"], 10_001);
+  assert.equal(sound.beeps, 2);
+  sound.check([], 11_000);
+  sound.check(["a"], 11_500);
+  assert.equal(sound.beeps, 3);
+});
+
+test("what is said once is not said on top of what sounds", () => {
+  const sound = new Sound();
+  sound.check(["a"], 5000);
+  sound.once(5500);
+  assert.equal(sound.beeps, 1);
+  sound.once(6000);
+  assert.equal(sound.beeps, 2);
 });
