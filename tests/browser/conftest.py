@@ -76,10 +76,12 @@ def page_of(room: Room, browser: Browser) -> Iterator[Open]:
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def page_of(given: str | None = None, follows: bool = True, **context: Any) -> Page:
+    def page_of(given: str | None = None, follows: bool = True, before: str = "", **context: Any) -> Page:
         options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light", **context}
         contexts.append(browser.new_context(**options))
         page = contexts[-1].new_page()
+        # What watches the browser's own calls, before the page's scripts run.
+        page.add_init_script(before)
         page.on("pageerror", lambda error: errors.append(str(error)))
         if not follows:
             page.route("**/api/v1/stream*", lambda route: route.abort())

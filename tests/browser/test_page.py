@@ -1,53 +1,12 @@
 """The board's page in a real browser, on a real Kafka, a real worker and a real server."""
 
-import time
 from pathlib import Path
 
-from harness import ago, order, report, tag_fix
+import pytest
+from harness import ago, order, tag_fix
 from listener import token
-from playwright.sync_api import Locator, Page, expect
-
-from schemas.tasks import ArrestTask
-
-EXPECT_MS = 30_000
-
-
-def breach(room, subject: str, **data) -> ArrestTask:
-    """The task of a breach that is reported now."""
-    room.pipeline.publish("orders", order(subject, **data))
-    room.pipeline.publish("breach-reports", report(f"O-{subject}"))
-    return room.pipeline.until(lambda: room.pipeline.outputs.tasks_of(subject), f"a task for {subject}")[-1]
-
-
-def row(page: Page, task: ArrestTask) -> Locator:
-    return page.locator(f'.row[data-task="{task.task_id}"]')
-
-
-def open_task(page: Page, task: ArrestTask) -> None:
-    row(page, task).locator("a").click(timeout=EXPECT_MS)
-    page.locator(".task h2").wait_for()
-
-
-def test_a_breach_appears(room, page_of) -> None:
-    page = page_of()
-    room.pipeline.publish("orders", order("P1"))
-    room.pipeline.drained()
-    page.evaluate(
-        """() => new Promise((ready) => {
-          window.appeared = new Promise((done) => {
-            const seen = () => [...document.querySelectorAll(".who")].some((e) => e.textContent === "Respondent P1");
-            const watch = new MutationObserver(() => seen() && requestAnimationFrame(() => done(Date.now())));
-            watch.observe(document.body, { childList: true, subtree: true, characterData: true });
-            ready();
-          });
-        })"""
-    )
-    began = time.time()
-    room.pipeline.publish("breach-reports", report("O-P1"))
-    appeared = page.evaluate("() => window.appeared") / 1000
-    print(f"published to pixel: {(appeared - began) * 1000:.0f} ms")
-    assert appeared - began < 5
-    assert "token" not in page.url
+from looking import EXPECT_MS, breach, open_task, row, violations
+from playwright.sync_api import expect
 
 
 def test_acknowledged_in_one_browser_it_shows_in_another(room, page_of) -> None:
@@ -97,10 +56,12 @@ def test_a_dead_server_is_stale_and_nothing_is_lost(room, page_of, axe: str, pic
     page = page_of()
     before = breach(room, "S1")
     expect(row(page, before)).to_be_visible(timeout=EXPECT_MS)
+    stood = row(page, before).bounding_box()
     room.kill()
     missed = breach(room, "S2")
     expect(page.locator("#stale")).to_contain_text("STALE", timeout=EXPECT_MS)
     expect(page.locator("#as-of")).to_contain_text("NOT LIVE")
+    assert row(page, before).bounding_box() == stood, "what is being read does not move"
     page.screenshot(path=pictures / "stale.png")
     assert violations(page, axe) == []
     assert row(page, missed).count() == 0
@@ -122,14 +83,19 @@ def test_what_is_read_does_not_move(room, page_of) -> None:
     expect(row(page, fresh)).to_be_visible()
 
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-def violations(page: Page, axe: str) -> list[str]:
-    """What axe-core finds. It is evaluated by the debugger, which the page's CSP does not bind."""
-    page.evaluate(axe)
-    found = page.evaluate("(rules) => axe.run({ runOnly: rules })", RULES)
-    return [f"{v['id']}: {node['html'][:200]}" for v in found["violations"] for node in v["nodes"]]
+@pytest.mark.parametrize("width", [390, 800, 1024, 1440])
+def test_what_tells_whether_this_is_the_present_is_always_in_view(room, page_of, width: int) -> None:
+    for number in range(3):
+        breach(room, f"N{width}-{number}")
+    page = page_of(viewport={"width": width, "height": 300})
+    page.locator(".row").last.scroll_into_view_if_needed(timeout=EXPECT_MS)
+    assert page.evaluate("() => scrollY") > 0
+    for part in ("#connection", "#age", "#clock"):
+        expect(page.locator(part)).to_be_in_viewport(ratio=1)
+        box = page.locator(part).bounding_box()
+        assert box is not None
+        top = "([x, y]) => document.elementFromPoint(x, y)?.closest('.status') !== null"
+        assert page.evaluate(top, [box["x"] + 3, box["y"] + box["height"] / 2]), f"{part} lies under something"
 
 
 def test_it_looks_as_it_should(room, page_of, axe: str, pictures: Path) -> None:
@@ -150,8 +116,12 @@ def test_it_looks_as_it_should(room, page_of, axe: str, pictures: Path) -> None:
     page.screenshot(path=pictures / "dark.png")
     found["dark"] = violations(page, axe)
     page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("() => scrollTo(0, 0)")
     page.screenshot(path=pictures / "narrow.png")
     found["narrow"] = violations(page, axe)
+    page.keyboard.press("2")
+    page.locator(".alerts li").first.wait_for()
+    found["alerts"] = violations(page, axe)
     page.goto(f"{room.url}/#/statistics")
     page.locator(".chart").first.wait_for()
     page.set_viewport_size({"width": 1440, "height": 900})

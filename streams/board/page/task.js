@@ -23,6 +23,9 @@ export class TaskView {
   #beside = {};
   #parts = {};
   #request = null;
+  #loading = null;
+  /** What is being done with it, until it is shown again; true where it was taken. */
+  #deed = null;
   taskId = null;
 
   constructor(board) {
@@ -41,6 +44,7 @@ export class TaskView {
 
   close() {
     this.#request?.abort();
+    this.#loading = null;
     this.taskId = null;
     this.#whole = null;
     this.#beside = {};
@@ -48,7 +52,12 @@ export class TaskView {
     this.node.replaceChildren();
   }
 
-  async load() {
+  /** Loads it; done once the newest loading is, whoever asked for that. */
+  load() {
+    return (this.#loading = this.#fetch());
+  }
+
+  async #fetch() {
     this.#request?.abort();
     const { signal } = (this.#request = new AbortController());
     const path = `/tasks/${encodeURIComponent(this.taskId)}`;
@@ -59,7 +68,10 @@ export class TaskView {
       if (!this.board.me.sees_protected) return;
       await Promise.all([this.#ask("map", `${path}/map`, signal), this.#ask("terms", `${path}/orders`, signal)]);
     } catch (problem) {
-      if (problem.name === "AbortError") return;
+      if (problem.name === "AbortError") {
+        await this.#loading;
+        return;
+      }
       if (this.#whole !== null && !GONE.has(problem.status)) {
         // What is known of it is worth more than the news that there is no more.
         this.#fill("answer", element("p", { class: "problem" }, `Not loaded again: ${problem.message}.`));
@@ -198,8 +210,9 @@ export class TaskView {
 
   /** Does what may be done, by its name; says so where it may not. */
   async act(action) {
-    const possible = this.#whole?.actions.find((each) => each.action === action);
     if (!this.board.me.may_act) return this.board.say(TO_LOOK, true);
+    if (!(await this.#isFree())) return null;
+    const possible = this.#whole?.actions.find((each) => each.action === action);
     if (possible === undefined) {
       const state = this.#whole === null ? "being opened" : words(this.#summary().state);
       return this.board.say(`${ACTIONS[action].name}: not possible now, the task is ${state}.`, true);
@@ -209,15 +222,30 @@ export class TaskView {
     return this.#do(named(possible), on, task.subject_name ?? task.subject_id);
   }
 
+  /** A key that comes while something is done is meant for what that leaves, and for nothing where it was refused. */
+  async #isFree() {
+    const { taskId } = this;
+    while (this.#deed !== null) if (!(await this.#deed)) return false;
+    return this.taskId === taskId;
+  }
+
   async #do(deed, on, who) {
+    this.#deed = this.#done(deed, on, who);
+    await this.#deed;
+    this.#deed = null;
+  }
+
+  async #done(deed, on, who) {
     const { taskId } = this;
     const answer = await act(deed, on, who);
-    if (answer === null || this.board.me === null) return null;
+    if (answer === null) return true;
+    if (this.board.me === null) return false;
     this.board.say(answer.text, !answer.taken);
-    if (this.taskId !== taskId) return null;
-    await this.load();
-    this.#fill("answer", element("p", { class: answer.taken ? "taken" : "problem" }, answer.text));
-    return null;
+    if (this.taskId === taskId) {
+      await this.load();
+      this.#fill("answer", element("p", { class: answer.taken ? "taken" : "problem" }, answer.text));
+    }
+    return answer.taken;
   }
 
   /** The task was changed, by whomever: its facts follow at once, what is being read waits to be asked. */
@@ -296,7 +324,8 @@ export class TaskView {
     return element("div", {}, tasks.toReversed().map((reach) => shown(reach, me.role, this.board.now(), button)));
   }
 
-  #reach(reach, deed, who) {
+  async #reach(reach, deed, who) {
+    if (!(await this.#isFree())) return null;
     return this.#do(deed, { kind: "safeguarding", id: reach.safeguarding_id, revision: reach.revision }, who);
   }
 
