@@ -1,4 +1,4 @@
-"""A shift at the board: what is heard, what the keys alone do, who is told, what is printed, and the end of a token."""
+"""A shift at the board: what is heard, what keys alone do, who is told, what is printed, and a token that ends."""
 
 import csv
 import time
@@ -214,9 +214,7 @@ def test_the_printed_list_has_its_age_and_no_countdown(room, page_of, pictures: 
 def london(page: Page, task) -> str:
     """The task's deadline as the page's own browser has it in London."""
     clock = "{ timeZone: 'Europe/London', hour: '2-digit', minute: '2-digit', second: '2-digit' }"
-    return str(
-        page.evaluate(f"(at) => new Date(at).toLocaleTimeString('en-GB', {clock})", task.deadline.isoformat())
-    )
+    return str(page.evaluate(f"(at) => new Date(at).toLocaleTimeString('en-GB', {clock})", task.deadline.isoformat()))
 
 
 def test_statistics_are_saved_for_a_spreadsheet(room, page_of) -> None:

@@ -64,12 +64,16 @@ export async function act(deed, on, who) {
     const body = { action: deed.action, revision: on.revision, ...(deed.made ? deed.made(said) : said) };
     const answer = await update(on.kind, on.id, body);
     if (answer.status === "pending") {
-      return { taken: false, text: `${name}: sent, and not decided on yet. Look at the timeline before doing it again.` };
+      return {
+        taken: false,
+        text: `${name}: sent, and not decided on yet. Look at the timeline before doing it again.`,
+      };
     }
     const state = on.kind === "tasks" ? ` The task is ${words(answer.state)}.` : "";
     return { taken: true, text: `${name}: done.${state}` };
   } catch (problem) {
-    const again = problem.status === 0 || problem.status === 503 ? " It may have been done: look at the timeline." : "";
+    const again =
+      problem.status === 0 || problem.status === 503 ? " It may have been done: look at the timeline." : "";
     return { taken: false, text: `${name}: not done (${problem.message}).${again}` };
   }
 }

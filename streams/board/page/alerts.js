@@ -71,10 +71,20 @@ export class Alerts {
         "div",
         { class: "alerts-head" },
         element("h2", { id: "alerts-title" }, "Alerts"),
-        element("button", { type: "button", id: "alerts-news", class: "news", hidden: true, onclick: () => this.show() }),
+        element("button", {
+          type: "button",
+          id: "alerts-news",
+          class: "news",
+          hidden: true,
+          onclick: () => this.show(),
+        }),
       ),
       every.length === 0 ? element("p", {}, "No alert.") : "",
-      element("ol", { class: "alerts" }, every.map((alert) => item(alert, this.nameOf(alert)))),
+      element(
+        "ol",
+        { class: "alerts" },
+        every.map((alert) => item(alert, this.nameOf(alert))),
+      ),
     );
   }
 }
@@ -85,7 +95,15 @@ const item = (alert, name) =>
     { "data-severity": alert.severity },
     element("span", { class: "severity" }, alert.severity),
     element("time", { datetime: alert.at }, moment(alert.at)),
-    element("span", { class: "alert-text" }, alert.exercise ? element("strong", {}, "EXERCISE ") : null, name ? element("strong", {}, `${name}: `) : null, alert.text),
+    element(
+      "span",
+      { class: "alert-text" },
+      alert.exercise ? element("strong", {}, "EXERCISE ") : null,
+      name ? element("strong", {}, `${name}: `) : null,
+      alert.text,
+    ),
     alert.to ? element("span", { class: "small" }, `for the ${words(alert.to)}`) : null,
-    alert.task_id && alert.to !== "safeguarding" ? element("a", { href: `#/tasks/${alert.task_id}` }, "open the task") : null,
+    alert.task_id && alert.to !== "safeguarding"
+      ? element("a", { href: `#/tasks/${alert.task_id}` }, "open the task")
+      : null,
   );

@@ -39,7 +39,8 @@ export async function ask(path, options = {}) {
 export const get = async (path, options) => (await ask(path, options)).json();
 
 /** `crypto.randomUUID` is there in secure contexts alone, and a control room's own network may have none. */
-const deed = () => [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+const deed = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
 
 const PENDING_TRIES = 10;
 const PENDING_MS = 1000;

@@ -12,12 +12,12 @@ import { Sound } from "./sound.js";
 import { showStatistics } from "./statistics.js";
 import { Stream } from "./stream.js";
 import { TaskView } from "./task.js";
+import { changeTheme, restoreTheme } from "./theme.js";
 import { clock, isUtc, length, moment, useUtc } from "./times.js";
 import { ACTIONS } from "./words.js";
 
 const RETRY_MS = 2000;
 const MOST_ANNOUNCED = 20;
-const THEME = "breachwatch-theme";
 
 class Board {
   tasks = new Tasks();
@@ -209,7 +209,13 @@ class Board {
     if (stale && banner.hidden) {
       banner.replaceChildren(
         element("strong", {}, "STALE: this is not the present. "),
-        element("span", {}, asOf === null ? "Nothing has been heard yet. " : `The list is as of ${when}. Work by telephone and radio until it is live. `),
+        element(
+          "span",
+          {},
+          asOf === null
+            ? "Nothing has been heard yet. "
+            : `The list is as of ${when}. Work by telephone and radio until it is live. `,
+        ),
         element("button", { type: "button", onclick: () => print() }, "Print the last known list"),
       );
     }
@@ -309,29 +315,14 @@ class Board {
 session.takeFromAddress();
 const board = new Board();
 
-function dark() {
-  const now = document.documentElement.dataset.theme;
-  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-  const next = (now ?? system) === "dark" ? "light" : "dark";
-  if (next === system) {
-    // As the system has it: from here on it follows the system again.
-    delete document.documentElement.dataset.theme;
-    localStorage.removeItem(THEME);
-  } else {
-    document.documentElement.dataset.theme = next;
-    localStorage.setItem(THEME, next);
-  }
-}
-
 function utc() {
   useUtc(!isUtc());
   byId("utc").setAttribute("aria-pressed", String(isUtc()));
   board.redraw();
 }
 
-const kept = localStorage.getItem(THEME);
-if (kept !== null) document.documentElement.dataset.theme = kept;
-byId("theme").addEventListener("click", dark);
+restoreTheme();
+byId("theme").addEventListener("click", changeTheme);
 byId("utc").addEventListener("click", utc);
 byId("print").addEventListener("click", () => print());
 byId("help").addEventListener("click", showHelp);
@@ -382,7 +373,7 @@ listen({
   2: () => (location.hash = "#/alerts"),
   3: () => (location.hash = "#/statistics"),
   u: utc,
-  d: dark,
+  d: changeTheme,
   p: () => print(),
   "?": showHelp,
   ...Object.fromEntries(

@@ -15,7 +15,7 @@ export class Freshness {
     if (at !== null) this.#offset = new Date(at) - Date.now();
   }
 
-  /** Seconds; null: nothing was ever heard. The steady clock stands still while a laptop sleeps, the other does not. */
+  /** Seconds; null: nothing was ever heard. A steady clock stands still while a laptop sleeps, the other does not. */
   age() {
     if (this.#heard === null) return null;
     const { ageS, wall, steady } = this.#heard;

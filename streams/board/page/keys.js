@@ -39,13 +39,22 @@ export function listen(deeds) {
 
 export function showHelp() {
   const dialog = byId("keys");
-  const rows = [...HELP, ...Object.values(ACTIONS).filter((a) => a.key).map((a) => [a.key, a.name.toLowerCase()])];
+  const rows = [
+    ...HELP,
+    ...Object.values(ACTIONS)
+      .filter((a) => a.key)
+      .map((a) => [a.key, a.name.toLowerCase()]),
+  ];
   const off = element("input", { type: "checkbox", id: "keys-off" });
   off.checked = areOff();
   off.addEventListener("change", () => localStorage.setItem(OFF, off.checked ? "yes" : "no"));
   dialog.replaceChildren(
     element("h2", { id: "keys-title" }, "Keys"),
-    element("dl", { class: "keys" }, rows.flatMap(([key, does]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, does)])),
+    element(
+      "dl",
+      { class: "keys" },
+      rows.flatMap(([key, does]) => [element("dt", {}, element("kbd", {}, key)), element("dd", {}, does)]),
+    ),
     element("p", {}, element("label", {}, off, " Switch single keys off")),
     element("button", { type: "button", onclick: () => dialog.close() }, "Close"),
   );

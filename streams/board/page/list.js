@@ -14,9 +14,37 @@ class Row {
   constructor(taskId) {
     const part = (name) => element("span", { class: name });
     this.parts = Object.fromEntries(
-      ["grade", "mark", "exercise", "deadline", "by", "who", "warnings", "what", "certainty", "seen", "ago", "at", "holder"].map((n) => [n, part(n)]),
+      [
+        "grade",
+        "mark",
+        "exercise",
+        "deadline",
+        "by",
+        "who",
+        "warnings",
+        "what",
+        "certainty",
+        "seen",
+        "ago",
+        "at",
+        "holder",
+      ].map((n) => [n, part(n)]),
     );
-    const { grade, mark, exercise, deadline, by, who, warnings, what, certainty: sure, seen, ago, at, holder: has } = this.parts;
+    const {
+      grade,
+      mark,
+      exercise,
+      deadline,
+      by,
+      who,
+      warnings,
+      what,
+      certainty: sure,
+      seen,
+      ago,
+      at,
+      holder: has,
+    } = this.parts;
     this.link = element(
       "a",
       { href: `#/tasks/${taskId}`, class: "row-link" },

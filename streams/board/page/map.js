@@ -59,7 +59,8 @@ export function drawn(map) {
   const scale = Math.min((WIDTH / 2 - MARGIN) / most(0), (HEIGHT / 2 - MARGIN) / most(1));
   const toPage = ([x, y]) => [WIDTH / 2 + x * scale, HEIGHT / 2 - y * scale];
   const page = (position) => toPage(project(position));
-  const path = (rings) => rings.map((ring) => `M${ring.map((p) => page(p).map((v) => v.toFixed(1))).join("L")}Z`).join("");
+  const path = (rings) =>
+    rings.map((ring) => `M${ring.map((p) => page(p).map((v) => v.toFixed(1))).join("L")}Z`).join("");
 
   const areas = placed.filter(({ geometry }) => geometry.type !== "Point");
   const fixes = placed.filter(({ properties }) => properties.what === "fix");
@@ -145,20 +146,30 @@ const table = (fixes) =>
     element(
       "table",
       {},
-      element("thead", {}, element("tr", {}, ["When", "By", "Within", "Where"].map((h) => element("th", { scope: "col" }, h)))),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          ["When", "By", "Within", "Where"].map((h) => element("th", { scope: "col" }, h)),
+        ),
+      ),
       element(
         "tbody",
         {},
-        fixes.toReversed().map(({ geometry, properties }) =>
-          element(
-            "tr",
-            {},
-            element("td", {}, moment(properties.at)),
-            element("td", {}, words(properties.source) + (properties.evidence ? ", evidence" : "")),
-            element("td", {}, properties.accuracy_m ? `${Math.round(properties.accuracy_m)} m` : "not stated"),
-            element("td", {}, `${geometry.coordinates[1].toFixed(5)}, ${geometry.coordinates[0].toFixed(5)}`),
+        fixes
+          .toReversed()
+          .map(({ geometry, properties }) =>
+            element(
+              "tr",
+              {},
+              element("td", {}, moment(properties.at)),
+              element("td", {}, words(properties.source) + (properties.evidence ? ", evidence" : "")),
+              element("td", {}, properties.accuracy_m ? `${Math.round(properties.accuracy_m)} m` : "not stated"),
+              element("td", {}, `${geometry.coordinates[1].toFixed(5)}, ${geometry.coordinates[0].toFixed(5)}`),
+            ),
           ),
-        ),
       ),
     ),
   );

@@ -17,7 +17,9 @@ export function moves({ state }, role) {
   return [
     ...(state === "open" ? [{ action: "acknowledge", name: "I see to it", needs: [] }] : []),
     { action: "assign", name: "Give to", needs: ["assignee"], labels: { assignee: "Who speaks to them" } },
-    ...(SENIOR.has(role) ? [{ action: "close", name: "End it", needs: ["reason"], final: "Somebody has not been told." }] : []),
+    ...(SENIOR.has(role)
+      ? [{ action: "close", name: "End it", needs: ["reason"], final: "Somebody has not been told." }]
+      : []),
   ];
 }
 
@@ -52,8 +54,11 @@ const whatOf = (entry, personId) => entry.what.slice(tried(personId, "").length)
 
 function contact(safe) {
   if (safe === null || safe === undefined) return "Nobody has said what contact is safe: ask before calling.";
-  const said = Object.entries(safe).filter(([, value]) => value !== null && value !== undefined && String(value) !== "");
-  return `Safe contact: ${said.map(([name, value]) => `${words(name)}: ${[value].flat().map(words).join(", ")}`).join("; ")}`;
+  const said = Object.entries(safe).filter(
+    ([, value]) => value !== null && value !== undefined && String(value) !== "",
+  );
+  const parts = said.map(([name, value]) => `${words(name)}: ${[value].flat().map(words).join(", ")}`);
+  return `Safe contact: ${parts.join("; ")}`;
 }
 
 function person(reach, one, button) {
@@ -61,28 +66,51 @@ function person(reach, one, button) {
   return element(
     "div",
     { class: one.owed ? "reached owed" : "reached" },
-    element("strong", {}, `${one.person_id} (${words(one.relation)}): ${one.owed ? "must be told" : "has been told"}`),
+    element(
+      "strong",
+      {},
+      `${one.person_id} (${words(one.relation)}): ${one.owed ? "must be told" : "has been told"}`,
+    ),
     one.told ? element("p", {}, `Told ${moment(one.told.at)} by ${one.told.by}: ${one.told.what}`) : null,
-    failed ? element("p", { class: "tried" }, `Could not be reached ${moment(failed.at)}, ${failed.by}: ${whatOf(failed, one.person_id)}`) : null,
+    failed
+      ? element(
+          "p",
+          { class: "tried" },
+          `Could not be reached ${moment(failed.at)}, ${failed.by}: ${whatOf(failed, one.person_id)}`,
+        )
+      : null,
     element("p", { class: "contact" }, contact(one.safe_contact)),
-    element("div", { class: "buttons" }, sayings(reach, one).map((deed) => button(reach, deed, one.person_id))),
+    element(
+      "div",
+      { class: "buttons" },
+      sayings(reach, one).map((deed) => button(reach, deed, one.person_id)),
+    ),
   );
 }
 
-/** The section of one safeguarding task. `button(reach, deed, who)` makes a button, or nothing for who may not act. */
+/** The section of one safeguarding task. `button(reach, deed, who)` makes a button, or none for who may not act. */
 export function shown(reach, role, now, button) {
   const isLate = LIVE.has(reach.state) && Date.parse(reach.deadline) < now;
   const has = reach.assigned_to ?? reach.acknowledged_by;
   const late = isLate ? ": OVERDUE" : "";
-  const due = `${has ? `${has} has it` : "Nobody has it yet"}. They must be told by ${moment(reach.deadline)}${late}.`;
+  const whose = has ? `${has} has it` : "Nobody has it yet";
+  const due = `${whose}. They must be told by ${moment(reach.deadline)}${late}.`;
   return element(
     "article",
     { class: "reach", "data-state": reach.state },
     element("p", { class: isLate ? "late" : "" }, LIVE.has(reach.state) ? due : `Ended ${moment(reach.updated_at)}.`),
-    element("ul", {}, reach.reasons.map((reason) => element("li", {}, `${moment(reason.at)}: ${reason.text}`))),
+    element(
+      "ul",
+      {},
+      reach.reasons.map((reason) => element("li", {}, `${moment(reason.at)}: ${reason.text}`)),
+    ),
     reach.people.length ? null : element("p", {}, "No order names anybody to be told."),
     reach.people.map((one) => person(reach, one, button)),
-    element("div", { class: "buttons" }, moves(reach, role).map((deed) => button(reach, deed, words(reach.subject_id)))),
+    element(
+      "div",
+      { class: "buttons" },
+      moves(reach, role).map((deed) => button(reach, deed, words(reach.subject_id))),
+    ),
   );
 }
 
@@ -90,7 +118,8 @@ export function shown(reach, role, now, button) {
 export function firstOwed(tasks) {
   for (const reach of (tasks ?? []).toReversed()) {
     const owed = reach.people.find((one) => one.owed);
-    if (LIVE.has(reach.state) && owed !== undefined) return { reach, deed: sayings(reach, owed)[0], who: owed.person_id };
+    if (LIVE.has(reach.state) && owed !== undefined)
+      return { reach, deed: sayings(reach, owed)[0], who: owed.person_id };
   }
   return null;
 }

@@ -16,7 +16,8 @@ const TIMES = [
   ["task_to_arrest", "From task to arrest"],
 ];
 
-const time = (seconds) => (seconds === null ? "not known" : seconds < 60 ? `${seconds.toFixed(1)} s` : roughly(seconds));
+const time = (seconds) =>
+  seconds === null ? "not known" : seconds < 60 ? `${seconds.toFixed(1)} s` : roughly(seconds);
 
 /** Bars of one measure, `rows` of {name, value, says}. */
 function bars(title, rows, label = LABEL) {
@@ -24,7 +25,12 @@ function bars(title, rows, label = LABEL) {
   const height = rows.length * (BAR + 8) + 4;
   return svg(
     "svg",
-    { viewBox: `0 0 ${WIDTH} ${height}`, class: "chart", role: "img", "aria-label": `${title}: ${rows.map((r) => `${r.name} ${r.says}`).join("; ")}` },
+    {
+      viewBox: `0 0 ${WIDTH} ${height}`,
+      class: "chart",
+      role: "img",
+      "aria-label": `${title}: ${rows.map((r) => `${r.name} ${r.says}`).join("; ")}`,
+    },
     rows.flatMap(({ name, value, says }, number) => {
       const y = number * (BAR + 8) + 4;
       const width = ((value ?? 0) / most) * (WIDTH - label - 140);
@@ -45,12 +51,31 @@ const table = (caption, heads, rows) =>
       "table",
       {},
       element("caption", {}, caption),
-      element("thead", {}, element("tr", {}, heads.map((head) => element("th", { scope: "col" }, head)))),
-      element("tbody", {}, rows.map((row) => element("tr", {}, row.map((cell) => element("td", {}, cell instanceof Node ? cell : String(cell)))))),
+      element(
+        "thead",
+        {},
+        element(
+          "tr",
+          {},
+          heads.map((head) => element("th", { scope: "col" }, head)),
+        ),
+      ),
+      element(
+        "tbody",
+        {},
+        rows.map((row) =>
+          element(
+            "tr",
+            {},
+            row.map((cell) => element("td", {}, cell instanceof Node ? cell : String(cell))),
+          ),
+        ),
+      ),
     ),
   );
 
-const behind = (caption, heads, rows) => element("details", {}, element("summary", {}, "The numbers"), table(caption, heads, rows));
+const behind = (caption, heads, rows) =>
+  element("details", {}, element("summary", {}, "The numbers"), table(caption, heads, rows));
 
 async function save(path) {
   const made = URL.createObjectURL(await (await ask(path)).blob());
@@ -59,27 +84,42 @@ async function save(path) {
 }
 
 const medians = (rows, measure, name) =>
-  rows.map((row) => ({ name: name(row), value: row[measure].median_s, says: `${time(row[measure].median_s)} (${row[measure].known})` }));
+  rows.map((row) => ({
+    name: name(row),
+    value: row[measure].median_s,
+    says: `${time(row[measure].median_s)} (${row[measure].known})`,
+  }));
 
 /** By name, as the list knows them. */
 function overdue(ids, board) {
   const now = board.now();
   const known = ids.map((id) => [id, board.tasks.known.get(id)]);
-  return table("Overdue now, the longest first", ["who", "grade", "overdue", "by", "who has it", "force"], known.map(([id, task]) => {
-    const link = element("a", { href: `#/tasks/${id}` }, task?.subject_name ?? task?.subject_id ?? id);
-    if (task === undefined) return [link, "", "", "", "", ""];
-    const late = length((now - Date.parse(task.deadline)) / 1000);
-    return [link, task.grade, late, moment(task.deadline), holder(task), task.owning_force];
-  }));
+  return table(
+    "Overdue now, the longest first",
+    ["who", "grade", "overdue", "by", "who has it", "force"],
+    known.map(([id, task]) => {
+      const link = element("a", { href: `#/tasks/${id}` }, task?.subject_name ?? task?.subject_id ?? id);
+      if (task === undefined) return [link, "", "", "", "", ""];
+      const late = length((now - Date.parse(task.deadline)) / 1000);
+      return [link, task.grade, late, moment(task.deadline), holder(task), task.owning_force];
+    }),
+  );
 }
 
 function repeated(subjects, board) {
   const tasks = [...board.tasks.known.values()];
-  return table("Repeat subjects, most tasks first", ["who", "tasks", "breaches"], subjects.map((one) => {
-    const task = tasks.find((each) => each.subject_id === one.subject_id);
-    const who = task === undefined ? one.subject_id : element("a", { href: `#/tasks/${task.task_id}` }, task.subject_name ?? one.subject_id);
-    return [who, one.tasks, one.breaches];
-  }));
+  return table(
+    "Repeat subjects, most tasks first",
+    ["who", "tasks", "breaches"],
+    subjects.map((one) => {
+      const task = tasks.find((each) => each.subject_id === one.subject_id);
+      const who =
+        task === undefined
+          ? one.subject_id
+          : element("a", { href: `#/tasks/${task.task_id}` }, task.subject_name ?? one.subject_id);
+      return [who, one.tasks, one.breaches];
+    }),
+  );
 }
 
 function shown(found, board) {
@@ -88,45 +128,99 @@ function shown(found, board) {
   const heads = ["grade", "force", "known", "not yet", "median", "nine of ten within", "longest"];
   return [
     element("h2", { id: "statistics-title" }, "Statistics"),
-    element("p", {}, `${found.tasks} tasks, ${found.since.slice(0, 10)} to ${found.until.slice(0, 10)}; exercises are not counted. `,
-      element("button", { type: "button", onclick: () => save("/statistics.csv").catch(problem) }, "CSV")),
+    element(
+      "p",
+      {},
+      `${found.tasks} tasks, ${found.since.slice(0, 10)} to ${found.until.slice(0, 10)}; exercises are not counted. `,
+      element("button", { type: "button", onclick: () => save("/statistics.csv").catch(problem) }, "CSV"),
+    ),
     ...TIMES.map(([measure, title]) =>
       element(
         "section",
         {},
         element("h3", {}, `${title}, median`),
-        bars(title, medians(found.total, measure, (row) => row.grade)),
+        bars(
+          title,
+          medians(found.total, measure, (row) => row.grade),
+        ),
         isOfMany ? element("h4", {}, "By force") : null,
-        isOfMany ? bars(`${title}, by force`, medians(found.rows, measure, (row) => `${row.grade}, ${row.force}`), LONG_LABEL) : null,
-        behind(title, heads, found.rows.map((row) => {
-          const it = row[measure];
-          return [row.grade, row.force, it.known, it.not_yet, time(it.median_s), time(it.p90_s), time(it.longest_s)];
-        })),
+        isOfMany
+          ? bars(
+              `${title}, by force`,
+              medians(found.rows, measure, (row) => `${row.grade}, ${row.force}`),
+              LONG_LABEL,
+            )
+          : null,
+        behind(
+          title,
+          heads,
+          found.rows.map((row) => {
+            const it = row[measure];
+            return [
+              row.grade,
+              row.force,
+              it.known,
+              it.not_yet,
+              time(it.median_s),
+              time(it.p90_s),
+              time(it.longest_s),
+            ];
+          }),
+        ),
       ),
     ),
-    element("section", {}, element("h3", {}, "Tasks by day"),
-      bars("Tasks by day", found.days.slice(-14).map(({ day, tasks }) => {
-        const count = Object.values(tasks).reduce((a, b) => a + b, 0);
-        return { name: day, value: count, says: String(count) };
-      })),
-      behind("Tasks by day", ["day", "tasks by grade"], found.days.map(({ day, tasks }) => [day, Object.entries(tasks).map(([g, n]) => `${g} ${n}`).join(", ")])),
+    element(
+      "section",
+      {},
+      element("h3", {}, "Tasks by day"),
+      bars(
+        "Tasks by day",
+        found.days.slice(-14).map(({ day, tasks }) => {
+          const count = Object.values(tasks).reduce((a, b) => a + b, 0);
+          return { name: day, value: count, says: String(count) };
+        }),
+      ),
+      behind(
+        "Tasks by day",
+        ["day", "tasks by grade"],
+        found.days.map(({ day, tasks }) => [
+          day,
+          Object.entries(tasks)
+            .map(([g, n]) => `${g} ${n}`)
+            .join(", "),
+        ]),
+      ),
     ),
-    element("section", {}, element("h3", {}, `Overdue now: ${found.overdue_now.length}`),
-      found.overdue_now.length ? overdue(found.overdue_now, board) : element("p", {}, "None.")),
-    element("section", {}, element("h3", {}, "Repeat subjects"),
-      found.repeated.length ? repeated(found.repeated, board) : element("p", {}, "None.")),
+    element(
+      "section",
+      {},
+      element("h3", {}, `Overdue now: ${found.overdue_now.length}`),
+      found.overdue_now.length ? overdue(found.overdue_now, board) : element("p", {}, "None."),
+    ),
+    element(
+      "section",
+      {},
+      element("h3", {}, "Repeat subjects"),
+      found.repeated.length ? repeated(found.repeated, board) : element("p", {}, "None."),
+    ),
   ];
 }
 
 /** Loads and shows them. `board` has: tasks, now(), say(text, isBad). */
 export async function showStatistics(board) {
   const node = byId("statistics");
-  node.replaceChildren(element("h2", { id: "statistics-title" }, "Statistics"), element("p", { role: "status" }, "Loading…"));
+  node.replaceChildren(
+    element("h2", { id: "statistics-title" }, "Statistics"),
+    element("p", { role: "status" }, "Loading…"),
+  );
   try {
     const found = await get("/statistics");
     // Whoever asked may have signed out meanwhile.
     if (!node.hidden) node.replaceChildren(...shown(found, board));
   } catch (error) {
-    node.replaceChildren(element("h2", { id: "statistics-title" }, "Statistics"), element("p", { role: "alert", class: "problem" }, error.message));
+    node.replaceChildren(
+      element("h2", { id: "statistics-title" }, "Statistics"),
+      element("p", { role: "alert", class: "problem" }, error.message),
+    );
   }
 }

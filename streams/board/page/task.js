@@ -6,15 +6,20 @@ import { byId, element, setText } from "./dom.js";
 import { drawn } from "./map.js";
 import { isOver, isOverdue } from "./model.js";
 import { firstOwed, shown } from "./safeguarding.js";
+import { terms } from "./terms.js";
 import { length, moment, roughly } from "./times.js";
 import { ACTIONS, certainty, holder, words } from "./words.js";
 
 const section = (title, ...children) => element("section", {}, element("h3", {}, title), ...children);
-const list = (items, made = (item) => item) => element("ul", {}, items.map((item) => element("li", {}, made(item))));
+const list = (items, made = (item) => item) =>
+  element(
+    "ul",
+    {},
+    items.map((item) => element("li", {}, made(item))),
+  );
 /** Answers after which nothing of a task may stay: it is not ours to see any more. */
 const GONE = new Set([401, 403, 404]);
 const TO_LOOK = "Your role is to look: moving a task is for a controller.";
-const until = (at) => (at ? moment(at) : "further order");
 
 /** The opened task in the page. `board` has: tasks, me, now(), sound, say(text, isBad), close(). */
 export class TaskView {
@@ -95,7 +100,7 @@ export class TaskView {
   /** What is beside the task, of what was answered last. */
   #again(part) {
     const found = this.#beside[part];
-    if (found !== undefined) this.#fill(part, part === "map" ? drawn(found) : this.#terms(found.orders));
+    if (found !== undefined) this.#fill(part, part === "map" ? drawn(found) : terms(found.orders));
   }
 
   redraw() {
@@ -107,7 +112,12 @@ export class TaskView {
   }
 
   #closer() {
-    return element("button", { type: "button", class: "closer", onclick: () => this.board.close() }, "Close ", element("kbd", {}, "Esc"));
+    return element(
+      "button",
+      { type: "button", class: "closer", onclick: () => this.board.close() },
+      "Close ",
+      element("kbd", {}, "Esc"),
+    );
   }
 
   #show(isFirst) {
@@ -123,7 +133,12 @@ export class TaskView {
         element("h2", { tabindex: "-1" }, task.subject_name ?? task.subject_id),
         task.exercise ? element("p", { class: "exercise" }, "EXERCISE: this is not real") : null,
         task.warnings.length
-          ? element("p", { class: "warnings" }, element("strong", {}, "Officer safety: "), task.warnings.map(words).join(", "))
+          ? element(
+              "p",
+              { class: "warnings" },
+              element("strong", {}, "Officer safety: "),
+              task.warnings.map(words).join(", "),
+            )
           : element("p", { class: "no-warnings" }, "Officer safety: no warning is recorded"),
         part("facts"),
         part("buttons"),
@@ -144,9 +159,19 @@ export class TaskView {
         `Why ${task.grade} (${task.priority.score} points)`,
         list(task.priority.contributions, (c) => `${c.reason} (${c.points > 0 ? "+" : ""}${c.points})`),
         element("details", {}, element("summary", {}, "What would change it"), list(explanation.alternatives)),
-        element("details", {}, element("summary", {}, "Evidence, message by message"), explanation.grounds.map((g) => list(g))),
+        element(
+          "details",
+          {},
+          element("summary", {}, "Evidence, message by message"),
+          explanation.grounds.map((g) => list(g)),
+        ),
       ),
-      alerts.length ? section("Alerts", list(alerts.toReversed(), (a) => `${moment(a.at)}: ${a.text}`)) : "",
+      alerts.length
+        ? section(
+            "Alerts",
+            list(alerts.toReversed(), (a) => `${moment(a.at)}: ${a.text}`),
+          )
+        : "",
     );
     this.#parts.answer.setAttribute("aria-live", "polite");
     this.#facts();
@@ -167,7 +192,9 @@ export class TaskView {
     const task = this.#summary();
     const now = this.board.now();
     const left = (Date.parse(task.deadline) - now) / 1000;
-    const due = isOver(task) ? "over" : `${length(left)}${isOverdue(task, now) ? " overdue" : left < 0 ? " past" : " left"}`;
+    const due = isOver(task)
+      ? "over"
+      : `${length(left)}${isOverdue(task, now) ? " overdue" : left < 0 ? " past" : " left"}`;
     const facts = [
       ["Grade", task.grade],
       ["Act by", `${moment(task.deadline)} (${due})`],
@@ -198,7 +225,11 @@ export class TaskView {
       const attributes = { type: "button", "data-action": possible.action, onclick: () => this.act(possible.action) };
       return element("button", attributes, name, key ? element("kbd", {}, key) : null);
     });
-    const silence = element("button", { type: "button", class: "silence", onclick: () => this.board.silence(this.taskId) });
+    const silence = element("button", {
+      type: "button",
+      class: "silence",
+      onclick: () => this.board.silence(this.taskId),
+    });
     silence.append(sound.isSilenced(this.taskId) ? "Silenced" : "Silence", element("kbd", {}, "m"));
     this.#fill("buttons", element("div", { class: "buttons" }, buttons, silence));
   }
@@ -258,7 +289,10 @@ export class TaskView {
   }
 
   #news(what) {
-    this.#fill("changed", element("button", { type: "button", class: "news", onclick: () => this.load() }, `${what}: show (v)`));
+    this.#fill(
+      "changed",
+      element("button", { type: "button", class: "news", onclick: () => this.load() }, `${what}: show (v)`),
+    );
   }
 
   tick() {
@@ -270,12 +304,22 @@ export class TaskView {
     return element(
       "article",
       { class: "breach" },
-      element("h4", {}, words(breach.term_kind), " ", element("span", { class: "certainty" }, certainty(breach.certainty))),
+      element(
+        "h4",
+        {},
+        words(breach.term_kind),
+        " ",
+        element("span", { class: "certainty" }, certainty(breach.certainty)),
+      ),
       element("p", {}, `${moment(breach.began_at)}, ${ended}`),
       element("p", {}, breach.reason),
       element("p", { class: breach.power_confirmed ? "power" : "power unsure" }, `Power: ${breach.power}`),
       breach.flags.length ? element("div", { class: "flags" }, list(breach.flags)) : null,
-      element("p", { class: "small" }, `Order ${breach.order_id} version ${breach.order_version}, term ${breach.term_id ?? "not stated"}`),
+      element(
+        "p",
+        { class: "small" },
+        `Order ${breach.order_id} version ${breach.order_version}, term ${breach.term_id ?? "not stated"}`,
+      ),
     );
   }
 
@@ -283,35 +327,18 @@ export class TaskView {
     return element(
       "ol",
       { class: "timeline" },
-      task.history.toReversed().map((entry) =>
-        element("li", {}, element("time", { datetime: entry.at }, moment(entry.at)), " ", entry.what, element("span", { class: "small" }, ` ${entry.by}`)),
-      ),
-    );
-  }
-
-  #terms(orders) {
-    if (orders.length === 0) return element("p", {}, "No order of the subject is kept.");
-    return element(
-      "div",
-      {},
-      orders.map((order) =>
-        element(
-          "article",
-          { class: "order" },
-          element("h4", {}, order.title),
-          element("p", { class: "small" }, `${order.order_id} version ${order.version}, ${order.section}, ${order.court}, made ${moment(order.made_at)}, until ${until(order.expires_at)}`),
-          order.missing.length ? element("p", { class: "flags" }, `Not stated: ${order.missing.map(words).join(", ")}`) : null,
-          list(order.terms, (term) =>
-            element(
-              "div",
-              { class: term.breached ? "term breached" : "term" },
-              term.breached ? element("strong", {}, "Breached: ") : null,
-              term.text ?? term.meaning,
-              term.carve_outs.length ? element("p", { class: "small" }, `Allowed: ${term.carve_outs.join("; ")}`) : null,
-            ),
+      task.history
+        .toReversed()
+        .map((entry) =>
+          element(
+            "li",
+            {},
+            element("time", { datetime: entry.at }, moment(entry.at)),
+            " ",
+            entry.what,
+            element("span", { class: "small" }, ` ${entry.by}`),
           ),
         ),
-      ),
     );
   }
 
@@ -320,8 +347,14 @@ export class TaskView {
     if (tasks.length === 0) return element("p", {}, "Nobody is to be told.");
     const { me } = this.board;
     const button = (reach, deed, who) =>
-      me.may_act ? element("button", { type: "button", onclick: () => this.#reach(reach, deed, who) }, deed.name) : null;
-    return element("div", {}, tasks.toReversed().map((reach) => shown(reach, me.role, this.board.now(), button)));
+      me.may_act
+        ? element("button", { type: "button", onclick: () => this.#reach(reach, deed, who) }, deed.name)
+        : null;
+    return element(
+      "div",
+      {},
+      tasks.toReversed().map((reach) => shown(reach, me.role, this.board.now(), button)),
+    );
   }
 
   async #reach(reach, deed, who) {

@@ -71,7 +71,13 @@ test("an arrangement says what waits, and changes only when arranged", () => {
 test("a stream is the same wherever its parts are cut", () => {
   const text = 'id: 1\r\nevent: task\r\ndata: {"a":1}\r\n\r\n: a comment\nretry: 2000\n\ndata: x\ndata: y\n\n';
   const whole = new Parser().take(text);
-  assert.deepEqual(whole, [{ event: "task", id: "1", data: '{"a":1}' }, { event: "message", data: "x\ny" }].map((e) => ({ ...e })));
+  assert.deepEqual(
+    whole,
+    [
+      { event: "task", id: "1", data: '{"a":1}' },
+      { event: "message", data: "x\ny" },
+    ].map((e) => ({ ...e })),
+  );
   for (let size = 1; size < text.length; size += 1) {
     const parser = new Parser();
     const found = [];
