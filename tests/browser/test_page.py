@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
-from harness import ago, order, tag_fix
+from harness import ago, order, tag_fix, task_update
 from listener import token
 from looking import EXPECT_MS, breach, open_task, row, violations
 from playwright.sync_api import expect
+
+from schemas.tasks import ArrestTask
 
 
 def test_acknowledged_in_one_browser_it_shows_in_another(room, page_of) -> None:
@@ -85,9 +87,10 @@ def test_what_is_read_does_not_move(room, page_of) -> None:
 
 @pytest.mark.parametrize("width", [390, 800, 1024, 1440])
 def test_what_tells_whether_this_is_the_present_is_always_in_view(room, page_of, width: int) -> None:
+    force = f"Force of {width}"
     for number in range(3):
-        breach(room, f"N{width}-{number}")
-    page = page_of(viewport={"width": width, "height": 300})
+        breach(room, f"N{width}-{number}", owning_force=force)
+    page = page_of(token("controller", force), viewport={"width": width, "height": 300})
     page.locator(".row").last.scroll_into_view_if_needed(timeout=EXPECT_MS)
     assert page.evaluate("() => scrollY") > 0
     for part in ("#connection", "#age", "#clock"):
@@ -98,17 +101,42 @@ def test_what_tells_whether_this_is_the_present_is_always_in_view(room, page_of,
         assert page.evaluate(top, [box["x"] + 3, box["y"] + box["height"] / 2]), f"{part} lies under something"
 
 
-def test_it_looks_as_it_should(room, page_of, axe: str, pictures: Path) -> None:
-    room.pipeline.publish("orders", order("M1", tag="TAG-M1", markers=["weapons", "violence"]))
+FORCE = "Norfolk Constabulary"
+
+
+def shift(room) -> list[ArrestTask]:
+    """Tasks as a night has them: one with a track, one that is late, one that somebody has, one that can wait."""
+
+    def of(subject: str, name: str, **data) -> dict:
+        return {"owning_force": FORCE, "respondent": {"subject_id": subject, "name": name}, **data}
+
+    gravest = of("M1", "Simon Sample", tag="TAG-M1", markers=["weapons", "violence"])
+    room.pipeline.publish("orders", order("M1", **gravest))
     places = [(51.5205 - n * 0.0025, -0.1 + n * 0.0006) for n in range(9)]
     fixes = [tag_fix("TAG-M1", ago(600 - 60 * n), where) for n, where in enumerate(places)]
     room.pipeline.publish("sightings", *fixes)
-    tasks = room.pipeline.until(lambda: room.pipeline.outputs.tasks_of("M1"), "the breach")
-    page = page_of()
-    open_task(page, tasks[-1])
+    first = room.pipeline.until(lambda: room.pipeline.outputs.tasks_of("M1"), "the breach")[-1]
+    late = breach(room, "M2", **of("M2", "Robin Example", risk="standard"))
+    late = late.model_copy(update={"revision": late.revision + 1, "deadline": ago(754)})
+    room.pipeline.publish("arrest-tasks", late.model_dump_json().encode(), key=late.task_id.encode())
+    sent = breach(room, "M3", **of("M3", "Alexandra Featherstone-Specimen"))
+    room.pipeline.publish("task-updates", task_update(sent, "assign", assignee="Car NN12"))
+    return [first, late, sent, breach(room, "M4", **of("M4", "Jo Trial", risk="standard"))]
+
+
+def test_it_looks_as_it_should(room, page_of, axe: str, pictures: Path) -> None:
+    tasks = shift(room)
+    page = page_of(token("controller", FORCE, name="J. Clerk"))
+    expect(row(page, tasks[2])).to_contain_text("Car NN12", timeout=EXPECT_MS)
+    expect(row(page, tasks[1])).to_contain_text("late", timeout=EXPECT_MS)
+    open_task(page, tasks[0])
     page.locator(".map").wait_for()
     page.screenshot(path=pictures / "task.png")
     found = {"task": violations(page, axe)}
+    page.keyboard.press("d")
+    page.screenshot(path=pictures / "task-dark.png")
+    found["task in the dark"] = violations(page, axe)
+    page.keyboard.press("d")
     page.keyboard.press("Escape")
     page.screenshot(path=pictures / "light.png")
     found["light"] = violations(page, axe)
@@ -119,6 +147,10 @@ def test_it_looks_as_it_should(room, page_of, axe: str, pictures: Path) -> None:
     page.evaluate("() => scrollTo(0, 0)")
     page.screenshot(path=pictures / "narrow.png")
     found["narrow"] = violations(page, axe)
+    page.keyboard.press("Enter")
+    page.locator(".map").wait_for()
+    page.screenshot(path=pictures / "narrow-task.png")
+    found["narrow task"] = violations(page, axe)
     page.keyboard.press("2")
     page.locator(".alerts li").first.wait_for()
     found["alerts"] = violations(page, axe)

@@ -234,7 +234,7 @@ def test_who_is_overdue_is_named_and_stands_out(room, page_of, pictures: Path) -
     late = task.model_copy(update={"revision": task.revision + 1, "deadline": ago(600)})
     room.pipeline.publish("arrest-tasks", late.model_dump_json().encode(), key=task.task_id.encode())
     page = page_of(token("controller", "Force of Delay"))
-    expect(row(page, task).locator(".deadline")).to_contain_text("overdue", timeout=EXPECT_MS)
+    expect(row(page, task).locator(".deadline")).to_contain_text("late", timeout=EXPECT_MS)
     expect(page.locator("#list-title")).to_have_text("Tasks: 1, 1 overdue")
     page.screenshot(path=pictures / "overdue.png")
     page.keyboard.press("3")

@@ -97,7 +97,7 @@ class Row {
     const left = (Date.parse(task.deadline) - now) / 1000;
     const overdue = isOverdue(task, now);
     node.classList.toggle("is-overdue", overdue);
-    setText(parts.deadline, overdue ? `${length(left)} overdue` : left < 0 ? "past" : length(left));
+    setText(parts.deadline, overdue ? `${length(left)} late` : left < 0 ? "past" : length(left));
     const seen = task.last_seen;
     setText(parts.ago, seen ? `${roughly((now - Date.parse(seen.time)) / 1000)} ago (${words(seen.source)})` : "");
   }

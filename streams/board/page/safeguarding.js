@@ -24,8 +24,8 @@ export function moves({ state }, role) {
 }
 
 /** What may be said of one of the people. Pure. */
-export function sayings({ state }, { person_id: personId }) {
-  if (!LIVE.has(state)) return [];
+export function sayings({ state }, { person_id: personId, owed }) {
+  if (!LIVE.has(state) || !owed) return [];
   return [
     {
       action: "told",
