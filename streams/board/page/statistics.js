@@ -33,7 +33,7 @@ function bars(title, rows, label = LABEL) {
     },
     rows.flatMap(({ name, value, says }, number) => {
       const y = number * (BAR + 8) + 4;
-      const width = ((value ?? 0) / most) * (WIDTH - label - 140);
+      const width = ((value ?? 0) / most) * (WIDTH - label - 170);
       return [
         svg("text", { x: label - 8, y: y + BAR - 3, "text-anchor": "end" }, name),
         svg("rect", { x: label, y, width, height: BAR }),
@@ -83,11 +83,13 @@ async function save(path) {
   URL.revokeObjectURL(made);
 }
 
+const counted = (count) => `${count} task${count === 1 ? "" : "s"}`;
+
 const medians = (rows, measure, name) =>
   rows.map((row) => ({
     name: name(row),
     value: row[measure].median_s,
-    says: `${time(row[measure].median_s)} (${row[measure].known})`,
+    says: `${time(row[measure].median_s)} (${counted(row[measure].known)})`,
   }));
 
 /** By name, as the list knows them. */
