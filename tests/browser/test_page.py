@@ -85,14 +85,20 @@ def test_what_is_read_does_not_move(room, page_of) -> None:
     expect(row(page, fresh)).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [390, 800, 1024, 1440])
+BOTTOM = "(part) => document.querySelector(part).getBoundingClientRect().bottom"
+
+
+@pytest.mark.parametrize("width", [390, 800, 950, 1260, 1440])
 def test_what_tells_whether_this_is_the_present_is_always_in_view(room, page_of, width: int) -> None:
     force = f"Force of {width}"
     for number in range(3):
         breach(room, f"N{width}-{number}", owning_force=force)
-    page = page_of(token("controller", force), viewport={"width": width, "height": 300})
+    somebody = token("controller", force, name="somebody-whose-name-is-as-long-as-a-name-can-be-in-a-token")
+    page = page_of(somebody, viewport={"width": width, "height": 300})
     page.locator(".row").last.scroll_into_view_if_needed(timeout=EXPECT_MS)
     assert page.evaluate("() => scrollY") > 0
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), "nothing is cut off at the side"
+    assert page.evaluate(BOTTOM, ".tools") <= page.evaluate(BOTTOM, ".top"), "what is always there has its room"
     for part in ("#connection", "#age", "#clock"):
         expect(page.locator(part)).to_be_in_viewport(ratio=1)
         box = page.locator(part).bounding_box()
