@@ -14,14 +14,14 @@ demo: setup ## Start a real Kafka and watch a breach become an arrest task
 	@$(BIN)/breachwatch demo $(DEMO_OPTIONS)
 
 # Two files at a time, each with a Kafka of its own: most tests wait rather than compute. Those that break things have
-# the machine for themselves, with three brokers and more processes than it has cores. In the order of folders: the
-# longest files would come last, since they have the fewest tests.
+# the machine for themselves, with three brokers and more processes than it has cores, and so have those that time
+# frames. In the order of folders: the longest files would come last, since they have the fewest tests.
 test: setup ## Every test, on a real Kafka that the tests start
 ifdef TEST_OPTIONS
 	@$(BIN)/python -m pytest $(TEST_OPTIONS)
 else
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/faults
-	@$(BIN)/python -m pytest tests/faults
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/faults --ignore tests/browser
+	@$(BIN)/python -m pytest tests/browser tests/faults
 endif
 
 setup: $(VENV)/.installed
