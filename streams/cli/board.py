@@ -27,24 +27,19 @@ def command(
     import uvicorn
 
     from streams.board.app import create
-    from streams.health import Health, serve
     from streams.kafka import admin
-    from streams.logs import configure_logging
-    from streams.runtime import prepare
+    from streams.runtime import begin
     from streams.tokens import Tokens
 
     settings = load_settings()
     keys = _demo_keys(settings) if demo else _keys(settings)
     admin.require(settings, "board")
-    configure_logging()
-    prepare()
+    health = begin(settings, "board")
     app = create(settings, Tokens(keys, settings.board_audience, settings.board_issuer))
     board = app.state.board
-    health = Health("board")
     health.alive["event loop"] = board.watchdog.alive
     health.alive["topics"] = board.follower.alive
     health.ready["topics"] = board.follower.ready
-    serve(settings.metrics_host, settings.metrics_port, health)
     # No access log: it would have ids of tasks in it. Who looked at what is on the audit trail.
     server = uvicorn.Server(
         uvicorn.Config(
