@@ -1,5 +1,6 @@
 """A board on a real Kafka, a worker and the system's Chromium, for tests that look at the page."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,8 +14,15 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from streams.settings import Settings
 
-CHROMIUM = shutil.which("chromium")
-"""Debian's package; Playwright's own cannot be downloaded everywhere."""
+
+def needed(program: str) -> str:
+    """Where a package of Debian's is: Playwright's own browser cannot be downloaded everywhere."""
+    found = shutil.which(program)
+    if found is None:
+        # Where it was to be installed, a test that does not run is a failure.
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say(f"needs Debian's package {program}")
+    return found
 
 
 class Room:
@@ -56,12 +64,11 @@ def room(module_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.fail("these tests need Debian's chromium: apt-get install chromium")
+    chromium = needed("chromium")
     with sync_playwright() as playwright:
         # CI is root in a container, where Chromium's sandbox cannot be had.
         started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+            executable_path=chromium, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
         )
         yield started
         started.close()
@@ -104,10 +111,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
     """axe-core, as a script."""
+    npm = needed("npm")
     folder = tmp_path_factory.mktemp("axe")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(Path(__file__).with_name(name), folder)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     return (folder / "node_modules/axe-core/axe.min.js").read_text("utf-8")
