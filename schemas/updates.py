@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Case, Event, Identity, Instant, Model, SubjectId, Text, one_of_these
+from schemas.base import Case, Event, Identity, Instant, Model, Outgoing, SubjectId, Text, one_of_these
 from schemas.tasks import Outcome
 
 Role = Literal["controller", "supervisor", "duty_inspector", "officer", "dispatch"]
@@ -51,8 +51,9 @@ class TaskUpdateData(Model):
     actor: Text
     role: Role
     revision: Annotated[int, Field(ge=1)] | None = None
-    """Of the task as whoever acts saw it: where a person has moved it since, the update is refused. An arrest is a
-    fact and applies all the same; None: it applies to the task as it then is."""
+    """Of the task as whoever acts saw it: where a person has moved it since, the update is refused, and no task is
+    closed or withdrawn on which news has come since. An arrest is a fact and applies all the same; None: it applies
+    to the task as it then is."""
     assignee: Text | None = None
     outcome: Outcome | None = None
     person_id: Identity | None = None
@@ -75,7 +76,7 @@ class TaskUpdate(Event):
     data: TaskUpdateData
 
 
-class TaskAnswer(Model):
+class TaskAnswer(Outgoing):
     """What became of an update. Topic `task-answers`, append-only, keyed by `task_id`.
 
     `event_id` is the update's `source#id`; a repeat of an answer has the same content.

@@ -1,14 +1,12 @@
 """What is counted of an event's way and of a decision; of exercises nothing is."""
 
 from schemas.internal import SubjectEvent
-from schemas.tasks import TaskChange
+from schemas.tasks import NEWS
 from streams import metrics
 from streams.core.effects import Effects
 from streams.core.policy import STEPS, Policy
 from streams.core.resolve import is_exercise
 from streams.kafka.topics import INGESTED
-
-_NEW_BREACH = {TaskChange.OPENED, TaskChange.BREACH, TaskChange.WANTED_AGAIN}
 
 
 def begin(policy: Policy) -> None:
@@ -42,7 +40,7 @@ def decided(effects: Effects, incoming: SubjectEvent, now: float) -> None:
     if effects.again:
         return
     for task in effects.tasks:
-        if task.change in _NEW_BREACH and not incoming.routing.held:
+        if task.change in NEWS and not incoming.routing.held:
             waited = now - incoming.routing.appended_at.timestamp()
             metrics.EVENT_TO_TASK.labels(incoming.routing.topic, task.grade).observe(max(0.0, waited))
     grades = {task.task_id: task.grade for task in effects.tasks}

@@ -15,6 +15,7 @@ from schemas.orders import IdentityCorrected, Order, OrderEnded, OrderServed, Or
 from schemas.reports import BreachReport, Retraction, SourceHeartbeat
 from schemas.searches import RetroSearch
 from schemas.sightings import Adjudication, TagFix
+from schemas.tasks import NEWS
 from schemas.updates import TaskUpdate
 from streams.core import (
     canary,
@@ -111,6 +112,8 @@ def decide(
         if task.task_id in draft.touched:
             task.revision += 1
             task.updated_at, task.change = draft.now, draft.touched[task.task_id]
+            if task.change in NEWS:
+                task.news_revision = task.revision
             draft.effects.tasks.append(snapshot(task, state, records, policy))
     for row in state.safeguarding:
         if row.safeguarding_id in draft.touched:

@@ -215,6 +215,8 @@ class TaskRow(_Part):
     """When the newest move of a person was made, by the event's own time: an older one comes too late."""
     moved_revision: int = 0
     """The revision that the newest move of a person made."""
+    news_revision: int = 0
+    """The revision that brought the newest breach, or the subject out of custody."""
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     deadline_told: bool = False
@@ -243,6 +245,8 @@ class SafeguardingRow(_Part):
     waiting: Waiting
     moved_at: datetime | None = None
     moved_revision: int = 0
+    news_revision: int = 0
+    """The revision that brought the newest thing to tell."""
     assigned_to: str | None = None
     acknowledged_by: str | None = None
     history: list[HistoryEntry] = []

@@ -90,6 +90,8 @@ def refusal(task: TaskRow | None, update: TaskUpdateData, at: datetime, *, high_
         )
     if update.action != "arrested" and (stale := moved_since(update, task.moved_revision)) is not None:
         return stale
+    if update.action in ("close", "withdraw") and (unseen := not_seen(update, task.news_revision)) is not None:
+        return unseen
     if (lacking := _lacking(update, move.needs)) is not None:
         return lacking
     if update.role not in SENIOR and update.action == "close" and high_risk:
@@ -106,6 +108,16 @@ def moved_since(update: TaskUpdateData, moved_revision: int) -> str | None:
         return None
     return (
         f"it was decided on revision {update.revision}, and somebody moved the task in revision {moved_revision}: "
+        "look at the task as it now stands"
+    )
+
+
+def not_seen(update: TaskUpdateData, news_revision: int) -> str | None:
+    """Why an update does not end a task on which something came that whoever made it had not seen."""
+    if update.revision is None or update.revision >= news_revision:
+        return None
+    return (
+        f"it was decided on revision {update.revision}, and revision {news_revision} brought news: "
         "look at the task as it now stands"
     )
 

@@ -174,3 +174,14 @@ def test_of_two_who_assign_it_at_once_the_second_is_told() -> None:
     act(subject, "assign", 10, assignee="PC 2", revision=seen)
     assert task(subject).assigned_to == "PC 1"
     assert "somebody moved the task" in (subject.answers[-1].reason or "")
+
+
+def test_it_is_not_closed_over_news_that_whoever_closes_it_has_not_seen() -> None:
+    subject = breached()
+    seen = task(subject).revision
+    subject.feed(custody("escaped", after(60)))
+    act(subject, "close", 70, "supervisor", reason="she has left the country", revision=seen)
+    assert task(subject).state is SafeguardingState.OPEN
+    assert f"revision {seen + 1} brought news" in (subject.answers[-1].reason or "")
+    act(subject, "close", 80, "supervisor", reason="she has left the country", revision=task(subject).revision)
+    assert task(subject).state is SafeguardingState.CLOSED

@@ -1,8 +1,9 @@
 """Who may move a task where, with which words it is refused otherwise, and that nothing corrupts its state."""
 
 import pytest
-from builders import NOW, Subject, after, custody, fix, order, order_ended, retraction, update
+from builders import NOW, Subject, after, custody, fix, order, order_ended, report, retraction, update
 
+from schemas.base import Event
 from schemas.tasks import TaskState
 from streams.core.transitions import ANYBODY, LIVE, NOTES, ROOM, TRANSITIONS
 
@@ -261,6 +262,24 @@ def test_of_two_who_decided_on_the_same_revision_the_second_is_told_and_notes_mo
     assert "decided on revision 2, and somebody moved the task in revision 4" in (subject.answers[-1].reason or "")
     moved(subject, "assign", assignee="Car 8", revision=subject.task.revision)
     assert subject.task.assigned_to == "Car 8"
+
+
+@pytest.mark.parametrize(
+    ("state", "news"),
+    [(S.ACKNOWLEDGED, report(after(90))), (S.ARRESTED, custody("released", after(90)))],
+    ids=["a further breach", "out of custody"],
+)
+def test_a_task_is_not_closed_over_news_that_whoever_closes_it_has_not_seen(state: TaskState, news: Event) -> None:
+    subject = in_state(state)
+    seen = subject.task.revision
+    subject.feed(news)
+    moved(subject, "close", revision=seen)
+    assert subject.task.state is not S.CLOSED
+    assert f"revision {seen + 1} brought news" in (subject.answers[-1].reason or "")
+    moved(subject, "assign", revision=seen)
+    assert subject.answers[-1].accepted, "what sends somebody is right whatever came"
+    moved(subject, "close", revision=subject.task.revision)
+    assert subject.task.state is S.CLOSED
 
 
 def test_an_arrest_is_a_fact_whatever_was_seen_of_the_task() -> None:
