@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Identity, Instant, Model, Position
+from schemas.base import Identity, Instant, Model, Outgoing, Position
 
 
 class TaskState(StrEnum):
@@ -55,6 +55,10 @@ class TaskChange(StrEnum):
     OPENED = "opened"
     WANTED_AGAIN = "wanted_again"
     """The subject is out of custody, and the task was not closed."""
+
+
+NEWS = frozenset({TaskChange.BREACH, TaskChange.OPENED, TaskChange.WANTED_AGAIN})
+"""What calls for somebody anew."""
 
 
 class Certainty(StrEnum):
@@ -143,7 +147,7 @@ class HistoryEntry(Model):
     event_id: str
 
 
-class ArrestTask(Model):
+class ArrestTask(Outgoing):
     """The one open task for a subject: find and arrest. Topic `arrest-tasks`, compacted by `task_id`."""
 
     task_id: Identity
@@ -188,7 +192,7 @@ class ArrestTask(Model):
     traceparent: str | None = None
 
 
-class Alert(Model):
+class Alert(Outgoing):
     """Something a person must see now. Topic `alerts`, append-only; `alert_id` is the reader's dedupe key."""
 
     alert_id: Identity
@@ -212,7 +216,7 @@ class Alert(Model):
     traceparent: str | None = None
 
 
-class AuditEntry(Model):
+class AuditEntry(Outgoing):
     """One decision and why. Topic `audit`, append-only, keyed by subject."""
 
     audit_id: Identity

@@ -291,7 +291,7 @@ async def _search(settings: Settings, search: Search, say: Say) -> None:
 def _proposal(value: bytes | None) -> tuple[str, datetime] | None:
     """The order that an alert proposes to search for, and since when."""
     try:
-        alert = Alert.model_validate_json(value or b"")
+        alert = Alert.read(value or b"")
     except ValidationError:
         return None
     if alert.kind != "retro_search_proposed" or alert.order_id is None or alert.since is None:

@@ -99,7 +99,7 @@ def translated(value: bytes | None, translate: Translate, supplier: Supplier, se
 
 def _cap(settings: Settings) -> Callable[[Any], Made]:
     def make(message: Any) -> Made:
-        alert = Alert.model_validate_json(message.value)
+        alert = Alert.read(message.value)
         value = as_cap(alert, settings.cap_sender)
         headers = [("content-type", b"application/cap+xml")]
         return Made("breachwatch", [("alerts-cap", Outbound(alert.alert_id.encode(), value, headers))], [])

@@ -14,13 +14,12 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from pydantic import ValidationError
 
 from schemas.updates import TaskAnswer
 from streams import metrics
 from streams.board.model import Model
 from streams.board.positions import FOLLOWED
-from streams.board.stream import AgeOfData, Hub
+from streams.board.stream import Hub
 from streams.kafka.admin import cluster_of
 from streams.kafka.topics import full_name
 from streams.settings import Settings
@@ -31,6 +30,8 @@ ANSWERS = "task-answers"
 ANSWERS_KEPT_S = 3600.0
 _LOOK_EVERY_S = 2.0
 _FORGET_EVERY_S = 60.0
+# A page says after ten seconds that it is stale; a board that does not catch up by itself is then left to others.
+_BLIND_AFTER_S = 30.0
 # A fetch leaves out partitions whose last batch is still being worked on, and an event there waits for as long as the
 # broker holds the fetch (`streams.transport`).
 _FETCH_WAIT_MS = 10
@@ -44,7 +45,7 @@ class Follower:
         self._settings, self._model, self._hub, self._answered = settings, model, hub, answered
         self._cluster = cluster_of(settings)
         self._names = {full_name(settings, name): name for name in (*FOLLOWED, ANSWERS)}
-        self.age_s = AgeOfData()
+        self._fresh_at: float | None = None
         self.task: asyncio.Task[None] | None = None
         self._consumer: AIOKafkaConsumer | None = None
         # A connection answers in order: a look at the log's end would wait behind a fetch.
@@ -55,11 +56,21 @@ class Follower:
         self.applied = asyncio.Condition()
         """Notified after each batch that was taken in."""
 
+    def age_s(self) -> float | None:
+        """How old what is shown may be: seconds since all that the topics held was taken in; None: not yet."""
+        return None if self._fresh_at is None else time.monotonic() - self._fresh_at
+
     def ready(self) -> str | None:
         """Why the board cannot be shown yet; None: it can."""
         if self.task is not None and self.task.done():
             return "it does not read its topics any more"
         return None if self.caught_up.is_set() else "it is reading the tasks that there are"
+
+    def current(self) -> str | None:
+        """Why another board is better asked; None: this one is as good. What it has it goes on to show."""
+        age = self.age_s()
+        old = age is not None and age > _BLIND_AFTER_S
+        return self.ready() or (f"what it has is {age:.0f} s old" if old else None)
 
     def alive(self) -> str | None:
         return "it does not read its topics any more" if self.task is not None and self.task.done() else None
@@ -137,13 +148,13 @@ class Follower:
         try:
             if name == ANSWERS:
                 if message.value is not None:
-                    self._answered(TaskAnswer.model_validate_json(message.value))
+                    self._answered(TaskAnswer.read(message.value))
                 return
             place = (name, message.partition)
             change = self._model.apply(place, message.offset, message.key or b"", message.value)
             self._hub.passed(place, message.offset, message.timestamp, change, time.time() * 1000)
-        except ValidationError:
-            # Only workers write these topics; one foreign message must not end every board, again and again.
+        except ValueError:
+            # One message that cannot be read must not end every board, again and again: lists say that it is there.
             metrics.UNREADABLE.labels(name).inc()
             log.error("message_unreadable", topic=name, partition=message.partition, offset=message.offset)
             if name in FOLLOWED:
@@ -164,14 +175,18 @@ class Follower:
             while any(self._applied[tp] < end for tp, end in ends.items()):
                 await self._progress.wait()
             metrics.BOARD_UNREAD.set(0)
-            self.age_s.fresh_at = started
+            self._fresh_at = started
             if not self.caught_up.is_set():
                 self.caught_up.set()
                 log.info("board_caught_up", tasks=len(self._model.tasks))
             await asyncio.sleep(max(0.0, started + _LOOK_EVERY_S - time.monotonic()))
 
     def _forget(self) -> None:
-        self._model.forget(datetime.now(UTC) - timedelta(days=self._settings.board_ended_days))
+        now = datetime.now(UTC)
+        self._model.forget(
+            now - timedelta(days=self._settings.board_ended_days),
+            now - timedelta(hours=self._settings.board_alerts_h),
+        )
 
     async def _keep_forgetting(self) -> None:
         while True:

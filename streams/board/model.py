@@ -1,7 +1,7 @@
 """The board's read model: a pure fold of the messages of `arrest-tasks`, `safeguarding-tasks` and `alerts`.
 
 Of each task the newest revision counts, however often and in whatever order messages come. A null value removes.
-Tasks that are over are forgotten once statistics need them no more, and of alerts the newest are kept.
+Tasks that are over are forgotten once statistics need them no more; of alerts the newest are kept, for some hours.
 """
 
 from collections.abc import Iterator
@@ -101,6 +101,8 @@ class KeptAlert(NamedTuple):
     alert: Alert
     raw: bytes
     forces: frozenset[str]
+    protected: bool
+    """Only for those who see what concerns protected people."""
 
 
 class Change(NamedTuple):
@@ -128,16 +130,30 @@ class Model:
         self.safeguarding: dict[str, KeptSafeguarding] = {}
         self.alerts: dict[str, KeptAlert] = {}
         """By id, the newest last."""
+        self.unreadable: set[str] = set()
+        """Tasks of which the newest cannot be read: whoever looks must know that they are missing or old."""
         self._most_alerts = most_alerts
         self._forget_before: datetime | None = None
 
     def apply(self, place: Place, offset: int, key: bytes, value: bytes | None) -> Change | None:
-        """Take in a message; what it changed, None for nothing. Raises ValidationError for what is none."""
+        """Take in a message; what it changed, None for nothing. Raises ValueError for what is none."""
+        named = key.decode(errors="replace")
+        try:
+            change = self._taken(place, offset, named, value)
+        except ValueError:
+            if place[0] != "alerts":
+                self.unreadable.add(named)
+            raise
+        if change is not None or value is None:
+            self.unreadable.discard(named)
+        return change
+
+    def _taken(self, place: Place, offset: int, key: str, value: bytes | None) -> Change | None:
         match place[0]:
             case "arrest-tasks":
-                return self._task(place, offset, key.decode(errors="replace"), value)
+                return self._task(place, offset, key, value)
             case "safeguarding-tasks":
-                return self._safeguarding(key.decode(errors="replace"), value)
+                return self._safeguarding(key, value)
             case _:
                 return None if value is None else self._alert(value)
 
@@ -146,7 +162,8 @@ class Model:
         if value is None:
             self.tasks.pop(task_id, None)
             return None if known is None else _task_removed(known)
-        task = ArrestTask.model_validate_json(value)
+        task = ArrestTask.read(value)
+        _is_of_key(task.task_id, task_id)
         if is_canary(task.subject_id) or (known is not None and task.revision <= known.summary.revision):
             return None
         if self._is_old(task):
@@ -163,42 +180,40 @@ class Model:
         known = self.safeguarding.get(task_id)
         removal = _id("safeguarding_id", task_id)
         if value is None:
-            self.safeguarding.pop(task_id, None)
-            if known is None:
-                return None
-            return Change("safeguarding_removed", removal, known.forces, None, known.task.exercise, protected=True)
-        task = SafeguardingTask.model_validate_json(value)
+            return self._without_safeguarding(task_id)
+        task = SafeguardingTask.read(value)
+        _is_of_key(task.safeguarding_id, task_id)
         if is_canary(task.subject_id) or (known is not None and task.revision <= known.task.revision):
             return None
         if task.state not in SAFEGUARDING_LIVE and self._forget_before and task.updated_at < self._forget_before:
-            self.safeguarding.pop(task_id, None)
-            return None
+            return self._without_safeguarding(task_id)
         forces = frozenset((task.owning_force,)) - {_UNKNOWN_FORCE}
         self.safeguarding[task_id] = KeptSafeguarding(task, value, forces)
         before = None if known is None else known.forces
         return Change("safeguarding", value, forces, before, task.exercise, protected=True, removal=removal)
 
+    def _without_safeguarding(self, task_id: str) -> Change | None:
+        known = self.safeguarding.pop(task_id, None)
+        if known is None:
+            return None
+        removal = _id("safeguarding_id", task_id)
+        return Change("safeguarding_removed", removal, known.forces, None, known.task.exercise, protected=True)
+
     def _alert(self, value: bytes) -> Change | None:
-        alert = Alert.model_validate_json(value)
+        alert = Alert.read(value)
         if alert.alert_id in self.alerts or (alert.subject_id is not None and is_canary(alert.subject_id)):
             return None
-        forces = frozenset(alert.forces) or self._forces_of(alert)
-        self.alerts[alert.alert_id] = KeptAlert(alert, value, forces)
+        # One that names none is of nobody whom we know, or about no subject: everybody's.
+        forces = frozenset(alert.forces)
+        kept = self.alerts[alert.alert_id] = KeptAlert(alert, value, forces, alert.to == "safeguarding")
         while len(self.alerts) > self._most_alerts:
             del self.alerts[next(iter(self.alerts))]
-        return Change("alert", value, forces, None, alert.exercise, protected=alert.to == "safeguarding")
+        return Change("alert", value, forces, None, alert.exercise, kept.protected)
 
-    def _forces_of(self, alert: Alert) -> frozenset[str]:
-        """Of an alert that names no force: those of its task, or of its subject's tasks."""
-        named = self.tasks.get(alert.task_id or "")
-        if named is not None:
-            return named.forces
-        same = (kept.forces for kept in self.tasks.values() if kept.summary.subject_id == alert.subject_id)
-        return frozenset[str]().union(*same) if alert.subject_id is not None else frozenset()
-
-    def forget(self, before: datetime) -> None:
-        """Forget what ended before then, also when its message comes again."""
+    def forget(self, before: datetime, alerts_before: datetime) -> None:
+        """Forget what ended before then, also when its message comes again, and alerts of before their time."""
         self._forget_before = before
+        self.alerts = {name: kept for name, kept in self.alerts.items() if kept.alert.at >= alerts_before}
         self.tasks = {task_id: kept for task_id, kept in self.tasks.items() if not self._is_old(kept.summary)}
         self.safeguarding = {
             task_id: kept
@@ -212,6 +227,11 @@ class Model:
     def beside(self, task: TaskSummary) -> Iterator[KeptSafeguarding]:
         """The safeguarding tasks of the same subject."""
         return (kept for kept in self.safeguarding.values() if kept.task.subject_id == task.subject_id)
+
+
+def _is_of_key(task_id: str, key: str) -> None:
+    if task_id != key:
+        raise ValueError("the message has another task's id than its key")
 
 
 def _task_removed(known: KeptTask) -> Change:

@@ -99,6 +99,8 @@ class Freshness(BaseModel):
 
     data_age_s: float | None
     """Since all that the topics held was taken in; null: not yet. Show data as stale from ten seconds."""
+    unreadable: int
+    """Tasks of which the newest cannot be read here: they are missing or old. Above 0 somebody must be told."""
     position: str
     """Send it as `Last-Event-ID` when opening the stream: nothing is missed in between."""
 

@@ -9,13 +9,12 @@ where it reads again it is told so, and comes back with the last id that it has.
 """
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from sse_starlette import ServerSentEvent
@@ -52,11 +51,9 @@ def seen(change: Change, person: Person, exercises: Exercises) -> Event | None:
     """What somebody is told of a change; None: nothing of it is theirs to see."""
     if not of_world(change.exercise, exercises):
         return None
-    if change.protected and not person.sees_protected:
-        return None
-    if person.sees(change.forces):
+    if person.sees(change.forces, protected=change.protected):
         return Event(change.kind, change.data)
-    if change.before is not None and person.sees(change.before):
+    if change.before is not None and person.sees(change.before, protected=change.protected):
         # It was theirs, and a correction made it another force's alone.
         return Event(f"{change.kind}_removed", change.removal)
     return None
@@ -155,12 +152,22 @@ class Hub:
     def position(self) -> str:
         return encode(self.positions)
 
+    def has(self, positions: dict[Place, int]) -> bool:
+        """Is all that was taken in there taken in here? A position of another log never is."""
+        return positions.keys() == self.positions.keys() and all(
+            at <= self.positions[place] for place, at in positions.items()
+        )
+
+    def of_person(self, name: str) -> int:
+        """How many clients somebody has."""
+        return sum(client.person.name == name for client in self.clients)
+
     def _reaches(self, positions: dict[Place, int] | None) -> bool:
         """Is all that came since then still here? A position ahead of ours is another log's, or another board's."""
         return (
             positions is not None
-            and positions.keys() == self.positions.keys()
-            and all(self._gone.get(place, 0) <= at <= self.positions[place] for place, at in positions.items())
+            and self.has(positions)
+            and all(self._gone.get(place, 0) <= at for place, at in positions.items())
         )
 
     def open(
@@ -203,8 +210,10 @@ class Asked(NamedTuple):
     most: int
 
 
-async def events(hub: Hub, asked: Asked, heartbeat_s: float, age_s: "AgeOfData") -> AsyncIterator[bytes]:
-    """The stream of one client, until it is evicted or its token ends.
+async def events(
+    hub: Hub, asked: Asked, heartbeat_s: float, state: Callable[[], dict[str, Any]]
+) -> AsyncIterator[bytes]:
+    """The stream of one client, until it is evicted or its token ends; heartbeats say the `state` of the data.
 
     It is a client from the first event on: one that goes away before leaves nothing behind.
     """
@@ -225,7 +234,7 @@ async def events(hub: Hub, asked: Asked, heartbeat_s: float, age_s: "AgeOfData")
             made = client.take()
             if loop.time() >= beat_at and not client.waiting:
                 # All that came is taken, so that the position is what this client has.
-                made += _heartbeat(hub, age_s)
+                made += _heartbeat(hub, state())
                 beat_at = loop.time() + heartbeat_s
             if made:
                 yield made
@@ -236,18 +245,6 @@ async def events(hub: Hub, asked: Asked, heartbeat_s: float, age_s: "AgeOfData")
         hub.close(client)
 
 
-class AgeOfData:
-    """How old what is shown may be: seconds since all that the topics held was taken in; None: not yet."""
-
-    def __init__(self) -> None:
-        self.fresh_at: float | None = None
-        """Monotonic seconds."""
-
-    def __call__(self) -> float | None:
-        return None if self.fresh_at is None else max(0.0, time.monotonic() - self.fresh_at)
-
-
-def _heartbeat(hub: Hub, age_s: AgeOfData) -> bytes:
-    age = age_s()
-    said = {"at": datetime.now(UTC), "data_age_s": None if age is None else round(age, 3)}
+def _heartbeat(hub: Hub, state: dict[str, Any]) -> bytes:
+    said = {"at": datetime.now(UTC), **state}
     return chunk(Event("heartbeat", orjson.dumps(said, option=orjson.OPT_UTC_Z)), hub.position())

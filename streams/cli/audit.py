@@ -29,7 +29,7 @@ def verify() -> None:
     for message in read_all(cluster_of(settings), full_name(settings, "audit")):
         total += 1
         try:
-            entry = AuditEntry.model_validate_json(message.value or b"")
+            entry = AuditEntry.read(message.value or b"")
         except ValueError:
             unreadable += 1
             typer.echo(f"audit/{message.partition}/{message.offset}: not an audit entry", err=True)

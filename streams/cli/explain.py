@@ -22,12 +22,12 @@ def command(task_id: Annotated[str, typer.Argument(help="The task's id, as on th
     task: ArrestTask | None = None
     for message in read_all(cluster, full_name(settings, "arrest-tasks")):
         if message.key == task_id.encode() and message.value:
-            task = ArrestTask.model_validate_json(message.value)
+            task = ArrestTask.read(message.value)
     if task is None:
         raise BreachwatchError(f"there is no task {task_id}: see `breachwatch tail arrest-tasks --from-beginning`")
     entries: dict[str, AuditEntry] = {}
     for message in read_all(cluster, full_name(settings, "audit")):
-        entry = AuditEntry.model_validate_json(message.value or b"")
+        entry = AuditEntry.read(message.value or b"")
         if entry.subject_id == task.subject_id:
             entries[entry.audit_id] = entry
     for line in explanation(task, list(entries.values()), load_policy(settings.policy_file)):

@@ -102,13 +102,13 @@ def _text(topic: str, message: Any, now: datetime) -> str:
         return f"{stamp} {message.partition}:{message.offset} {_letter_text(message)}"
     try:
         if topic == "arrest-tasks":
-            return task_text(ArrestTask.model_validate_json(message.value), now)
+            return task_text(ArrestTask.read(message.value), now)
         if topic == "alerts":
-            alert = Alert.model_validate_json(message.value)
+            alert = Alert.read(message.value)
             who = f" [{alert.subject_id}]" if alert.subject_id else ""
             return f"{stamp} {alert.severity.upper():8} {alert.kind}{who}: {alert.text}"
         if topic == "audit":
-            entry = AuditEntry.model_validate_json(message.value)
+            entry = AuditEntry.read(message.value)
             return f"{stamp} {entry.subject_id} {entry.decision} ({entry.event_type}): {'; '.join(entry.reasons)}"
     except ValueError:
         pass  # shown as it is: another version may have written it

@@ -283,7 +283,7 @@ def _send_and_wait(settings: "Settings", event: "TaskUpdate", wait: float) -> No
         while time.monotonic() < deadline:
             for batch in consumer.poll(timeout_ms=200).values():
                 for message in batch:
-                    answer = TaskAnswer.model_validate_json(message.value)
+                    answer = TaskAnswer.read(message.value)
                     if answer.event_id == event.event_id:
                         _say(answer)
                         return

@@ -147,12 +147,12 @@ class Teller:
         if name == "identifiers":
             self.told.orders.add(IdentifierRecord.model_validate_json(message.value).order_id)
         elif name == "arrest-tasks":
-            task = ArrestTask.model_validate_json(message.value)
+            task = ArrestTask.read(message.value)
             before = self.told.tasks.get(task.task_id)
             self.told.tasks[task.task_id] = task
             self._show(Shown(task, before, took_ms))
         elif name == "alerts":
-            alert = Alert.model_validate_json(message.value)
+            alert = Alert.read(message.value)
             if alert.alert_id not in self.told.alerts:
                 self.told.alerts[alert.alert_id] = alert
                 self._show(Shown(alert))

@@ -4,11 +4,13 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 
+import orjson
 import pytest
 from builders import NOW, Subject, after, custody, fix, order, report, update
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.safeguarding import SafeguardingState
 from schemas.tasks import ArrestTask
 from streams.board.model import Change, Model
 from streams.outbound import outbound
@@ -111,11 +113,34 @@ def test_a_change_says_whose_it_was_before() -> None:
 
 def test_what_ended_is_forgotten_when_statistics_need_it_no_more_and_does_not_come_back() -> None:
     model = told(*STORY)
-    model.forget(NOW + timedelta(days=1))
+    model.forget(NOW + timedelta(days=1), NOW)
     assert [kept.summary.state for kept in model.tasks.values()] == ["arrested"], "nobody has closed that one"
     closed = TASKS[-1]
     assert model.apply(*closed) is None
     assert len(model.tasks) == 1
+
+
+def test_alerts_are_forgotten_when_their_time_is_over() -> None:
+    model = told(*STORY)
+    last = max(kept.alert.at for kept in model.alerts.values())
+    model.forget(NOW, last)
+    assert {kept.alert.at for kept in model.alerts.values()} == {last}
+
+
+def test_a_safeguarding_task_that_is_forgotten_goes_from_whoever_has_it_too() -> None:
+    subject = Subject(order(protected_persons=[{"person_id": "P1"}]))
+    subject.feed(report(NOW))
+    reach = next(iter(subject.safeguarding.values()))
+    ended = reach.model_copy(update={"revision": reach.revision + 1, "state": SafeguardingState.CLOSED})
+    model = Model(10)
+    model.forget(NOW + timedelta(days=1), NOW)
+    first, last = (
+        model.apply(("safeguarding-tasks", 0), n, *outbound("safeguarding-tasks", each)[:2])
+        for n, each in enumerate((reach, ended))
+    )
+    assert isinstance(first, Change)
+    assert isinstance(last, Change)
+    assert (first.kind, last.kind, model.safeguarding) == ("safeguarding", "safeguarding_removed", {})
 
 
 def test_alerts_are_kept_once_and_the_newest_of_them() -> None:
@@ -128,18 +153,44 @@ def test_alerts_are_kept_once_and_the_newest_of_them() -> None:
     assert list(whole.alerts) == [message[2].decode() for message in alerts]
 
 
-def test_an_alert_without_a_force_is_that_of_its_subjects_tasks_or_everybodys() -> None:
+def test_an_alert_is_for_its_forces_or_for_everybody() -> None:
     subject = Subject(order(owning_force="A"))
     subject.feed(report(NOW))
-    task = outbound("arrest-tasks", subject.task)
-    alert = subject.alerts[0].model_copy(update={"forces": [], "task_id": None, "alert_id": "a1"})
-    nobodys = alert.model_copy(update={"subject_id": None, "alert_id": "a2"})
+    alert = subject.alerts[0].model_copy(update={"alert_id": "a1"})
+    nobodys = alert.model_copy(update={"subject_id": None, "forces": [], "alert_id": "a2"})
     model = Model(10)
-    model.apply(("arrest-tasks", 0), 0, task.key, task.value)
     for number, each in enumerate((alert, nobodys)):
         model.apply(("alerts", 0), number, *outbound("alerts", each)[:2])
     assert model.alerts["a1"].forces == {"A"}
     assert model.alerts["a2"].forces == frozenset()
+
+
+def test_what_a_newer_release_says_beside_hides_no_task() -> None:
+    subject = Subject(order())
+    subject.feed(report(NOW))
+    task = subject.task.model_dump(mode="json") | {"of_a_release_to_come": 1}
+    task["breaches"][0]["also_new"] = "x"
+    model = Model(10)
+    model.apply(("arrest-tasks", 0), 0, subject.task.task_id.encode(), orjson.dumps(task))
+    assert list(model.tasks) == [subject.task.task_id]
+
+
+def test_a_task_that_cannot_be_read_is_counted_until_it_can() -> None:
+    subject = Subject(order())
+    subject.feed(report(NOW))
+    place, key = ("arrest-tasks", 0), subject.task.task_id.encode()
+    newer = subject.task.model_copy(update={"revision": 9})
+    model = Model(10)
+    model.apply(place, 0, *outbound("arrest-tasks", subject.task)[:2])
+    for number, (name, value) in enumerate([(key, b"{"), (b"another", outbound("arrest-tasks", newer).value)], 1):
+        with pytest.raises(ValueError, match=r"JSON|another task's id"):
+            model.apply(place, number, name, value)
+    assert model.unreadable == {subject.task.task_id, "another"}
+    model.apply(place, 3, *outbound("arrest-tasks", subject.task)[:2])
+    assert len(model.unreadable) == 2, "a repeat of what was there before is not what could not be read"
+    model.apply(place, 4, *outbound("arrest-tasks", newer)[:2])
+    model.apply(place, 5, b"another", None)
+    assert model.unreadable == set()
 
 
 def test_the_summary_has_the_surest_of_each_kind_and_when_the_breach_that_opened_it_began() -> None:

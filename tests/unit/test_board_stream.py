@@ -1,7 +1,6 @@
 """The live stream: who is told what, who comes back misses nothing, and who does not read is let go."""
 
 import asyncio
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from listener import Heard, parse
 from streams.board.model import Change
 from streams.board.people import Person
 from streams.board.positions import FOLLOWED, Place, decode, encode
-from streams.board.stream import AgeOfData, Asked, Client, Hub, events
+from streams.board.stream import Asked, Client, Hub, events
 
 PLACES: list[Place] = [(topic, number) for topic in FOLLOWED for number in (0, 1)]
 NOW_MS = 1_800_000_000_000
@@ -169,7 +168,7 @@ def test_what_was_erased_is_not_told_to_who_comes_back() -> None:
 def test_a_client_that_does_not_read_is_let_go_and_told() -> None:
     async def run() -> None:
         hub = begun()
-        stream = events(hub, Asked(somebody(), "none", None, 5), 60.0, AgeOfData())
+        stream = events(hub, Asked(somebody(), "none", None, 5), 60.0, dict)
         assert not hub.clients, "who goes away before the first event leaves nothing behind"
         first = [event for _ in range(3) for event in heard(await anext(stream))]
         [client] = hub.clients
@@ -193,24 +192,24 @@ def test_a_stream_ends_with_the_token() -> None:
     async def run() -> None:
         hub = begun()
         asked = Asked(somebody(expires_in_s=0.2), "none", None, 5)
-        made = [chunk async for chunk in events(hub, asked, 60.0, AgeOfData())]
+        made = [chunk async for chunk in events(hub, asked, 60.0, dict)]
         assert heard(made)[-1].event == "expired"
         assert not hub.clients
 
     asyncio.run(run())
 
 
-def test_signs_of_life_have_the_age_of_the_data_and_the_position_of_the_client() -> None:
+def test_signs_of_life_have_the_state_of_the_data_and_the_position_of_the_client() -> None:
     async def run() -> None:
-        hub, age = begun(), AgeOfData()
-        stream = events(hub, Asked(somebody("A"), "none", None, 50), 0.05, age)
+        hub, state = begun(), {"data_age_s": None, "unreadable": 0}
+        stream = events(hub, Asked(somebody("A"), "none", None, 50), 0.05, lambda: dict(state))
         beat = [heard(await anext(stream)) for _ in range(3)][-1][-1]
-        assert beat.data["data_age_s"] is None
-        age.fresh_at = time.monotonic() - 7
+        assert beat.data.items() >= state.items()
+        state |= {"data_age_s": 7.0, "unreadable": 2}
         hub.passed(PLACES[0], 0, NOW_MS, change(1, "B"), NOW_MS)
         beat = heard(await anext(stream))[-1]
         assert (beat.event, beat.id) == ("heartbeat", hub.position()), "what is not theirs is passed too"
-        assert 7 <= beat.data["data_age_s"] < 8
+        assert beat.data.items() >= state.items()
         await stream.aclose()
         assert not hub.clients
 
