@@ -7,6 +7,7 @@ from typing import Literal
 
 from schemas.base import Event
 from schemas.internal import DeadlineDue, Routing, SubjectEvent
+from schemas.orders import OrderData
 from schemas.tasks import Alert, AuditEntry, TaskChange
 from streams.core.chain import link
 from streams.core.effects import Effects, cause_id
@@ -25,6 +26,12 @@ from streams.core.state import (
 
 Severity = Literal["critical", "high", "medium", "low"]
 Addressee = Literal["controller", "supervisor", "duty_inspector", "neighbouring_force", "safeguarding"]
+
+
+def newest_orders(state: SubjectState, records: Records) -> list[OrderData]:
+    """The newest version of each order of the subject that is here."""
+    newest = [(ref.order_id, max(v.version for v in ref.versions)) for ref in state.orders.values() if ref.versions]
+    return [records.order(order_id, version).data for order_id, version in newest]
 
 
 class Draft:
@@ -128,7 +135,11 @@ class Draft:
         order_id: str | None = None,
         since: datetime | None = None,
     ) -> None:
-        """Raise an alert; its id comes from `cause`, or from the event where none is given."""
+        """Raise an alert; its id comes from `cause`, or from the event where none is given.
+
+        Where no forces are named it is for those that own the subject's orders.
+        """
+        owners = dict.fromkeys(order.owning_force for order in newest_orders(self.state, self.records))
         self.effects.alerts.append(
             Alert(
                 alert_id=cause_id("alert", kind, self.state.subject_id, *(cause or (self.event.event_id,))),
@@ -141,7 +152,7 @@ class Draft:
                 breach_id=breach_id,
                 event_id=self.event.event_id,
                 to=to,
-                forces=list(forces),
+                forces=list(forces or owners),
                 order_id=order_id,
                 since=since,
                 exercise=self.state.exercise,

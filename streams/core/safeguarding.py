@@ -17,14 +17,14 @@ from schemas.safeguarding import (
     Told,
 )
 from schemas.updates import TaskUpdate
-from streams.core.draft import Draft
+from streams.core.draft import Draft, newest_orders
 from streams.core.effects import cause_id
 from streams.core.ladder import begin, next_step, told, wait
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.state import MAX_NOTE, MAX_REASONS, SafeguardingRow, SubjectState, Waiting
-from streams.core.tasks import SYSTEM, live_task, newest_orders, note
-from streams.core.transitions import ANYBODY, ROOM, SENIOR, moved_since
+from streams.core.tasks import SYSTEM, live_task, note
+from streams.core.transitions import ANYBODY, ROOM, SENIOR, moved_since, not_seen
 
 Kind = Literal["breach", "correction", "arrest", "release", "escape", "tag_failed"]
 _S = SafeguardingState
@@ -76,6 +76,7 @@ def notify(draft: Draft, kind: Kind, text: str, people: Iterable[str] = ()) -> N
     row.reasons = row.reasons[-MAX_REASONS:]
     draft.touch(row)
     if news:
+        row.news_revision = row.revision + 1
         note(row, now, f"{kind}: {text}", SYSTEM, draft.event.event_id)
         draft.audit("safeguarding", f"the protected persons are to be told: {text}")
     if news and kind in ("release", "escape"):
@@ -111,6 +112,8 @@ def refusal(row: SafeguardingRow, event: TaskUpdate, people: Iterable[str]) -> s
         return f"it comes too late: it was made at {event.time:%H:%M:%S}Z, and the task was moved since"
     if data.action != "told" and (stale := moved_since(data, row.moved_revision)) is not None:
         return stale
+    if data.action == "close" and (unseen := not_seen(data, row.news_revision)) is not None:
+        return unseen
     if data.action == "assign" and data.assignee is None:
         return "assigning needs an assignee: who speaks to them"
     if data.action == "told" and (data.person_id is None or data.reason is None):

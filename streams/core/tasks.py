@@ -6,7 +6,7 @@ from schemas.orders import OrderData
 from schemas.tasks import ArrestTask, Breach, HistoryEntry, TaskChange, TaskState
 from streams.core.clocks import age_on
 from streams.core.cross_checks import IN_CUSTODY
-from streams.core.draft import Draft
+from streams.core.draft import Draft, newest_orders
 from streams.core.force import ground
 from streams.core.jurisdiction import is_rural
 from streams.core.kinds import KINDS
@@ -24,12 +24,6 @@ def is_high_risk(task: TaskRow, state: SubjectState, records: Records) -> bool:
     """Assessed as high, or not assessed: unknown risk fails high. Of the orders breached, or if none is, of all."""
     orders = _orders_of(breaches_of(state, task), records) or newest_orders(state, records)
     return not orders or any(order.risk in (None, "high") for order in orders)
-
-
-def newest_orders(state: SubjectState, records: Records) -> list[OrderData]:
-    """The newest version of each order of the subject that is here."""
-    newest = [(ref.order_id, max(v.version for v in ref.versions)) for ref in state.orders.values() if ref.versions]
-    return [records.order(order_id, version).data for order_id, version in newest]
 
 
 def forces_of(task: TaskRow, state: SubjectState, records: Records) -> list[str]:

@@ -331,6 +331,7 @@ def test_a_look_alike_is_for_a_person_and_only_where_it_matters() -> None:
     assert subject.kinds() == []
     subject.feed(read(after(60), vrm="8D15DLO"), match="look-alike")
     assert subject.kinds() == ["check_plate"]
+    assert subject.alerts[0].forces == [order().data.owning_force], "whose order it is, and nobody else's to see"
     assert subject.breaches == []
     assert subject.state.last_seen is None
     subject.feed(report(after(70)), read(after(80), OUT), now=after(90))
