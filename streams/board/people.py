@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from schemas.tasks import ArrestTask, HistoryEntry
+from streams.core.cross_checks import IN_CUSTODY
+from streams.core.tasks import SYSTEM
 from streams.core.transitions import NOTES, TRANSITIONS
 from streams.tokens import RefusedError
 
@@ -42,8 +44,13 @@ class Person:
         """Zones, terms in the order's words, and how protected people are reached: for whoever sends cars."""
         return self.role != "viewer"
 
-    def sees(self, forces: Collection[str]) -> bool:
-        """Something that is of these forces; of none: it is nobody's, so that everybody must see it."""
+    def sees(self, forces: Collection[str], *, protected: bool = False) -> bool:
+        """Something that is of these forces; of none: it is nobody's, so that everybody must see it.
+
+        `protected`: it is for those alone who see what concerns protected people.
+        """
+        if protected and not self.sees_protected:
+            return False
         return self.forces is None or not forces or not self.forces.isdisjoint(forces)
 
 
@@ -66,13 +73,18 @@ def of_world(exercise: bool, wanted: Exercises) -> bool:
     return wanted == "with" or exercise == (wanted == "only")
 
 
-_ACTIONS = {action.replace("_", " ") for action in (*TRANSITIONS, *NOTES)}
+_OURS = {SYSTEM, "custody"}
+"""Who makes entries of a task's history in words of this project alone."""
+_KINDS = (
+    {action.replace("_", " ") for action in (*TRANSITIONS, *NOTES)} | IN_CUSTODY | {"the protected person's wishes"}
+)
+"""What an entry may say first of all, that somebody else made; words of people may follow."""
 
 
 def for_viewers(task: ArrestTask) -> ArrestTask:
     """The task without what only those need who send cars: whom a breach concerns, and words that people typed.
 
-    A note may hold an address. Of what people did, the kind of it is left.
+    A note may hold an address, and so may wishes that came with a report. Of what others made, its kind is left.
     """
     breaches = [breach.model_copy(update={"protects": []}) for breach in task.breaches]
     history = [_without_words(entry) for entry in task.history]
@@ -80,8 +92,7 @@ def for_viewers(task: ArrestTask) -> ArrestTask:
 
 
 def _without_words(entry: HistoryEntry) -> HistoryEntry:
-    # What people do is noted as `who (role)`; all else are our own words.
-    if not entry.by.endswith(")"):
+    if entry.by in _OURS:
         return entry
-    action = entry.what.split(":", 1)[0]
-    return entry.model_copy(update={"what": action if action in _ACTIONS else "a note"})
+    kind = entry.what.split(":", 1)[0]
+    return entry.model_copy(update={"what": kind if kind in _KINDS else "a note"})

@@ -92,7 +92,7 @@ def _merge(draft: Draft, event: IdentityCorrected, other: str) -> None:
         )
     )
     state.merged_into = other
-    why = f"{state.subject_id} is {other}: {event.data.reason}"
+    why = f"{state.subject_id} is {other}"
     for row in state.tasks:
         if row.state in TRANSITIONS["merge"].starts:
             change_state(draft, row, "merge", f"merged: {why}", SYSTEM)
@@ -103,7 +103,8 @@ def _merge(draft: Draft, event: IdentityCorrected, other: str) -> None:
             reach.state = SafeguardingState.MERGED
             note(reach, draft.now, f"merged: {why}", SYSTEM, event.event_id)
             draft.touch(reach)
-    draft.audit("identity_corrected", f"merged: {why}")
+    # Words that people typed are for the trail: a task is shown to whoever may not read them.
+    draft.audit("identity_corrected", f"merged: {why}: {event.data.reason}")
     draft.alert(
         "subjects_merged",
         "medium",
@@ -139,7 +140,7 @@ def _split(draft: Draft, event: IdentityCorrected, other: str) -> None:
     )
     _send(draft, other, [*_orders(draft, theirs, other), *_evidence(draft, moving), _matter(draft, matter)])
     for fact in [fact for fact in state.breaches if fact.order_id in ids]:
-        withdraw(draft, fact, f"order {fact.order_id} is another person's ({other}): {event.data.reason}")
+        withdraw(draft, fact, f"order {fact.order_id} is another person's ({other})")
     _close(draft, gone)
     for order_id in ids:
         del state.orders[order_id]

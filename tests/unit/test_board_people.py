@@ -6,17 +6,17 @@ from typing import Any
 
 import jwt
 import pytest
-from builders import NOW, Subject, after, order, report, update
+from builders import NOW, Subject, after, custody, order, report, update
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from listener import KEY, token, write_jwks
 
 from streams.board.actions import possible
-from streams.board.demo_token import demo_token, is_loopback
+from streams.board.demo_token import demo_token
 from streams.board.people import CLAIMS, Person, for_viewers, of_world, person
 from streams.errors import BreachwatchError
-from streams.settings import Settings
+from streams.settings import Settings, is_loopback
 from streams.tokens import KeyFile, RefusedError, Tokens
 
 
@@ -106,6 +106,8 @@ def test_claims_that_say_nothing_of_use_are_refused(claims: dict[str, Any], says
 def test_somebody_sees_what_is_of_one_of_their_forces_or_of_none() -> None:
     assert somebody("controller", "A").sees({"A", "B"})
     assert not somebody("controller", "A").sees({"B"})
+    assert somebody("controller", "A").sees({"A"}, protected=True)
+    assert not somebody("viewer", "A").sees({"A"}, protected=True)
     assert somebody("controller", "A").sees(())
     assert somebody("controller").sees({"B"})
 
@@ -127,14 +129,18 @@ def test_who_looks_gets_no_words_that_people_typed_and_nothing_of_whom_it_concer
         update(task_id, "note", after(80), reason="she is at 4 Elm Road"),
         update(task_id, "note_wishes", after(90), reason="no car outside her house"),
         update(task_id, "attempted", after(100), reason="her sister answered"),
+        report(after(110), wishes="she hides in the old mill"),
+        custody("arrested", after(120)),
+        custody("released", after(130)),
     )
     shown = for_viewers(subject.task)
     assert [entry.what for entry in shown.history if not entry.what.startswith("breach")] == [
-        "opened", "acknowledge", "assign", "a note", "a note", "attempted"
+        "opened", "acknowledge", "assign", "a note", "the protected person's wishes", "attempted",
+        "the protected person's wishes", "arrested", "released while the task stood open: wanted again",
     ]  # fmt: skip
     assert all(breach.protects == [] for breach in shown.breaches)
     whole = shown.model_dump_json()
-    for secret in ("Elm", "house", "sister", "P1"):
+    for secret in ("Elm", "house", "sister", "mill", "P1"):
         assert secret in subject.task.model_dump_json()
         assert secret not in whole
 
