@@ -16,18 +16,21 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from streams.board import shown
-from streams.board.headers import StrictHeaders
+from streams.board.headers import headers
 from streams.board.requests import OPENAPI, as_described
 from streams.board.room_routes import routes as room
 from streams.board.service import Board
 from streams.board.stream_routes import routes as stream
 from streams.board.task_routes import routes as tasks
 from streams.board.update_routes import routes as updates
+from streams.guard import Bounded, Guarded
 from streams.problems import answer_with_problems
 from streams.settings import Settings
 from streams.tokens import Tokens
 
 _PAGE = Path(__file__).with_name("page")
+# The largest update has some 1,500 characters. A body is read before anybody is asked for a token.
+_MOST_BYTES = 65_536
 
 
 class _Page(Mount):
@@ -76,7 +79,8 @@ def create(settings: Settings, tokens: Tokens) -> FastAPI:
         redoc_url=None,
     )
     app.state.board = board
-    app.add_middleware(StrictHeaders)
+    app.add_middleware(Bounded, _MOST_BYTES)
+    app.add_middleware(Guarded, "board", headers)
     answer_with_problems(app, OPENAPI)
     for routes in (tasks, updates, stream, room):
         app.include_router(routes, dependencies=[Depends(as_described)])

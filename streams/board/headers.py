@@ -1,8 +1,5 @@
 """Headers of every answer: what a browser may do with it."""
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 # No inline script or style, nothing from elsewhere, in nobody's frame. Images may be made by the page itself.
 _POLICY = "; ".join(
     (
@@ -30,19 +27,6 @@ _ALWAYS = {
 }
 
 
-class StrictHeaders:
-    """Middleware that adds them. What is not of the page itself is never stored by any cache."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
-                    headers[name] = value
-                headers["Cache-Control"] = "no-store" if scope["path"].startswith("/api/") else "no-cache"
-            await send(message)
-
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+def headers(path: str) -> dict[str, str]:
+    """Of the answer to a request of `path`. What is not of the page itself is never stored by any cache."""
+    return _ALWAYS | {"Cache-Control": "no-store" if path.startswith("/api/") else "no-cache"}

@@ -5,7 +5,6 @@ Errors are problem details (RFC 9457). What is refused is named item by item; wh
 
 import asyncio
 import hashlib
-import traceback
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,8 +22,6 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.cloud_events import structured
 from schemas.inbound import TOPIC_EVENTS, BadMessageError, BadReason, decode
@@ -34,6 +31,7 @@ from streams.adapters.routes import FORMATS, SUPPLIER, raw_topic, translated
 from streams.adapters.translated import Supplier
 from streams.core.keys import message_key
 from streams.door.tokens import Keys, Sender
+from streams.guard import Guarded
 from streams.kafka.admin import cluster_of
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.problems import ProblemError, answer_with_problems, too_many, unauthorised
@@ -46,11 +44,11 @@ log = structlog.get_logger()
 _REMEMBERED_BYTES = 64 * 1024**2
 _REMEMBERED_S = 24 * 3600.0
 TOPICS = tuple(TOPIC_EVENTS)
-_HEADERS = [
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-]
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 
 
 class Item(BaseModel):
@@ -219,43 +217,6 @@ def _refused(index: int, item: _Checked) -> Item:
     )
 
 
-class _Guarded:
-    """What holds for every answer: no fault of ours shows what it was about, nothing is kept or shown as a page."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def guarded(message: Message) -> None:
-            nonlocal begun
-            if message["type"] == "http.response.start":
-                begun = True
-                message["headers"] = [*message["headers"], *_HEADERS]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, guarded)
-        except ClientDisconnect:
-            return
-        except Exception as error:
-            if scope["type"] != "http":
-                raise
-            # Its text may hold what somebody sent; where it was raised is enough to find it.
-            log.error("door_fault", error=type(error).__name__, at=_place(error))
-            if not begun:
-                problem = ProblemError(
-                    500, "A fault of the door", "nothing is known of what became of it: send it again"
-                )
-                await problem.response()(scope, receive, guarded)
-
-
-def _place(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{frame.filename}:{frame.lineno}"
-
-
 def create(settings: Settings, keys: Keys) -> FastAPI:
     """The application; it answers only after `Door.start`, which its lifespan does."""
     door = Door(settings, keys)
@@ -270,7 +231,7 @@ def create(settings: Settings, keys: Keys) -> FastAPI:
 
     # No page that describes it: FastAPI's take their scripts from elsewhere, and people paste tokens into them.
     app = FastAPI(title="breachwatch: the HTTP door", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(_Guarded)
+    app.add_middleware(Guarded, "door", lambda _: _HEADERS)
     app.state.door = door
 
     answer_with_problems(app, "/openapi.json")

@@ -1,10 +1,14 @@
 """The board's OpenAPI document: whole, with examples that are true, and nothing that the framework made up."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
+import structlog
 
 from streams.board.app import create
 from streams.board.requests import OPENAPI, PREFIX
@@ -17,7 +21,8 @@ class NoKeys:
         return None
 
 
-DOCUMENT = create(Settings(bootstrap_servers="127.0.0.1:1"), Tokens(NoKeys(), "a", None)).openapi()
+APP = create(Settings(bootstrap_servers="127.0.0.1:1"), Tokens(NoKeys(), "a", None))
+DOCUMENT = APP.openapi()
 OPERATIONS = [
     (path, method, operation) for path, methods in DOCUMENT["paths"].items() for method, operation in methods.items()
 ]
@@ -50,6 +55,41 @@ def test_its_examples_are_as_it_says(name: str) -> None:
     assert schema["examples"]
     for example in schema["examples"]:
         jsonschema.Draft202012Validator(schema | {"components": DOCUMENT["components"]}).validate(example)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_nobody_can_fill_its_memory_without_a_token(stated: bool) -> None:
+    async def run() -> httpx.Response:
+        async def much() -> AsyncIterator[bytes]:
+            for _ in range(100):
+                yield b"x" * 1000
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url="http://board") as client:
+            return await client.post(f"{PREFIX}/tasks/t/updates", content=b"x" * 100_000 if stated else much())
+
+    answer = asyncio.run(run())
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+def test_a_fault_of_ours_shows_nothing_of_what_it_was_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("the address is 4 Elm Road")
+
+    monkeypatch.setattr(APP.state.board, "admitted", fails)
+
+    async def run() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(APP), base_url="http://board") as client:
+            return await client.get(f"{PREFIX}/me")
+
+    with structlog.testing.capture_logs() as lines:
+        answer = asyncio.run(run())
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert [line["event"] for line in lines] == ["board_fault"]
+    assert "Elm" not in answer.text + str(lines)
 
 
 def test_a_link_without_a_number_is_no_update() -> None:
