@@ -4,16 +4,26 @@ Each field is set by the variable ``BREACHWATCH_<FIELD>``, for example ``BREACHW
 is a secret: where one is needed, a field names the file that holds it, so that no environment and no argument does.
 """
 
+import ipaddress
 import json
 import os
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "BREACHWATCH_"
 MAX_MESSAGE_BYTES = 1_000_000
+
+
+def is_loopback(host: str) -> bool:
+    """Does only this machine reach it?"""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Settings(BaseSettings):
@@ -148,7 +158,6 @@ class Settings(BaseSettings):
     )
     board_jwks_url: str | None = Field(
         default=None,
-        pattern=r"^https?://",
         description="or the address of such a JWKS, as an identity provider has it",
     )
     board_audience: str = Field(default="breachwatch-board", description="what a token's `aud` must name")
@@ -157,6 +166,7 @@ class Settings(BaseSettings):
     board_port: int = Field(default=8071, ge=0, le=65535, description="its port")
     board_rate: str = Field(default="600/minute", description="requests of one person at the board")
     board_clients: int = Field(default=500, gt=0, description="clients of its stream at a time")
+    board_clients_each: int = Field(default=50, gt=0, description="of them, of one person")
     board_queue: int = Field(
         default=1000,
         gt=0,
@@ -197,6 +207,15 @@ class Settings(BaseSettings):
         description="address that /metrics, /healthz and /readyz are served on, to whoever asks: nothing personal is",
     )
     metrics_port: int = Field(default=0, ge=0, le=65535, description="their port; 0: none of them")
+
+    @field_validator("board_jwks_url")
+    @classmethod
+    def _of_whom_it_says(cls, value: str | None) -> str | None:
+        if value is not None:
+            address = urlsplit(value)
+            if address.scheme != "https" and not (address.scheme == "http" and is_loopback(address.hostname or "")):
+                raise ValueError("an https:// address: whoever stands in between could else state keys of their own")
+        return value
 
     @field_validator("canary_interval_s")
     @classmethod

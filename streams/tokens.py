@@ -63,44 +63,61 @@ class KeyFile:
 
 
 def _read(file: Path) -> dict[str | None, Any]:
-    """Key id -> public key. Raises BreachwatchError for a file without keys, or with one that nobody may have."""
     try:
-        body = orjson.loads(file.read_bytes())
-        if any(key.get("kty") == "oct" or "d" in key for key in body["keys"]):
-            raise BreachwatchError(
-                f"{file}: it holds a secret key, with which whoever reads it makes tokens of their own: it must have "
-                "the public ones alone. Make new keys, and take the old out of every JWKS file"
-            )
-        return {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(body).keys}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, jwt.PyJWTError) as error:
+        return _public(orjson.loads(file.read_bytes()), str(file))
+    except (OSError, ValueError) as error:
         raise BreachwatchError(f"{file}: no keys can be read from it: {type(error).__name__}") from None
 
 
-class KeyAddress:
-    """The keys of a JWKS that is fetched, at most once in five minutes, and for an unknown key once in half a minute.
+def _public(body: Any, where: str) -> dict[str | None, Any]:
+    """Key id -> public key. Raises BreachwatchError for a JWKS without keys, or with one that nobody may have."""
+    try:
+        if any(key.get("kty") == "oct" or "d" in key for key in body["keys"]):
+            raise BreachwatchError(
+                f"{where}: it holds a secret key, with which whoever reads it makes tokens of their own: it must "
+                "have the public ones alone. Make new keys, and take the old out of every JWKS file"
+            )
+        return {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(body).keys}
+    except (ValueError, TypeError, KeyError, AttributeError, jwt.PyJWTError) as error:
+        raise BreachwatchError(f"{where}: no keys can be read from it: {type(error).__name__}") from None
 
-    While the address does not answer, what it said last holds: a control room must not be locked out because its
-    identity provider is away.
+
+class KeyAddress:
+    """The keys of a JWKS at an address, fetched every five minutes, and within half a minute of an unknown key.
+
+    While the address does not answer, or with no JWKS, what it said last holds: a control room must not be locked out
+    because its identity provider is away. A thread fetches, so that nobody who asks waits for it.
     """
 
-    def __init__(self, address: str) -> None:
-        self._client = jwt.PyJWKClient(address, timeout=_FETCH_TIMEOUT_S)
-        self._known: dict[str, Any] = {}
-        self._lock = threading.Lock()
+    def __init__(self, address: str, every_s: float = 300.0, again_after_s: float = 30.0) -> None:
+        self._client = jwt.PyJWKClient(address, cache_jwk_set=False, timeout=_FETCH_TIMEOUT_S)
+        self._every_s, self._again_after_s = every_s, again_after_s
+        self._keys: dict[str | None, Any] = {}
+        self._unknown, self._closed = threading.Event(), threading.Event()
+        self._fetch()
+        threading.Thread(target=self._keep_fetching, name="jwks", daemon=True).start()
+
+    def _keep_fetching(self) -> None:
+        while not self._closed.wait(self._again_after_s):
+            self._unknown.wait(self._every_s - self._again_after_s)
+            self._unknown.clear()
+            self._fetch()
+
+    def close(self) -> None:
+        """Fetch no more."""
+        self._closed.set()
+        self._unknown.set()
+
+    def _fetch(self) -> None:
+        try:
+            self._keys = _public(self._client.fetch_data(), self._client.uri)
+        except (BreachwatchError, jwt.PyJWTError, ValueError, OSError) as error:
+            log.warning("keys_kept", why=f"{self._client.uri}: {type(error).__name__}")
 
     def key(self, kid: str | None) -> Any:
-        """Blocks for up to five seconds where keys have to be fetched."""
-        if kid is None:
-            return None
-        try:
-            found = self._client.get_signing_key(kid).key
-        except jwt.PyJWKClientConnectionError:
-            with self._lock:
-                return self._known.get(kid)
-        except jwt.PyJWTError:
-            return None
-        with self._lock:
-            self._known[kid] = found
+        found = self._keys.get(kid)
+        if found is None:
+            self._unknown.set()
         return found
 
 

@@ -20,13 +20,15 @@ KEY = generate_private_key(SECP256R1())
 FORCE = "Test Force"
 
 
-def write_jwks(file: Path, key: Any = KEY) -> Path:
-    public = ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": "k1", "use": "sig", "alg": "ES256"}
+def write_jwks(file: Path, key: Any = KEY, kid: str = "k1") -> Path:
+    public = ECAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": kid, "use": "sig", "alg": "ES256"}
     file.write_bytes(orjson.dumps({"keys": [public]}))
     return file
 
 
-def token(role: str = "controller", *forces: str, name: str | None = None, key: Any = KEY, **claims: Any) -> str:
+def token(
+    role: str = "controller", *forces: str, name: str | None = None, key: Any = KEY, kid: str = "k1", **claims: Any
+) -> str:
     """A token of somebody of these forces, of all where none is named."""
     stated = {
         "sub": name or f"{role}-1",
@@ -37,7 +39,7 @@ def token(role: str = "controller", *forces: str, name: str | None = None, key: 
         **claims,
     }
     stated = {claim: value for claim, value in stated.items() if value is not None}
-    return jwt.encode(stated, key, algorithm="ES256", headers={"kid": "k1"})
+    return jwt.encode(stated, key, algorithm="ES256", headers={"kid": kid})
 
 
 def bearer(given: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """A token of its own for a demonstration: made with a key that is thrown away, for a board on loopback alone."""
 
-import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,17 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from jwt.algorithms import ECAlgorithm
 
 from streams.errors import BreachwatchError
-from streams.settings import Settings
+from streams.settings import Settings, is_loopback
 
 _HOURS = 12
 _KEY_ID = "demo"
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def demo_token(settings: Settings, jwks_file: Path, role: str = "supervisor", name: str = "demo") -> str:

@@ -1,17 +1,15 @@
 """The settings: misspelt, contradictory, or of files that cannot be used."""
 
 import difflib
-import ipaddress
 import itertools
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from streams.doctor.finding import Finding, listed
 from streams.errors import BreachwatchError
-from streams.settings import PREFIX, Settings
+from streams.settings import PREFIX, Settings, is_loopback
 
 # Not settings of a process: what a person says of themselves to `breachwatch tasks`, and where the tests find a file.
 _ALSO_KNOWN = {"ACTOR", "ROLE", "REAL_FIXES"}
@@ -94,7 +92,7 @@ def _times_and_sizes(settings: Settings) -> Iterator[Finding]:
 
 
 def _ports(settings: Settings) -> Iterator[Finding]:
-    if not _is_loopback(settings.door_host) and settings.door_jwks_file is None:
+    if not is_loopback(settings.door_host) and settings.door_jwks_file is None:
         yield _fail(
             f"the door is to listen on {settings.door_host}, and nothing says whose tokens open it",
             "set BREACHWATCH_DOOR_JWKS_FILE, or unset BREACHWATCH_DOOR_HOST",
@@ -104,7 +102,7 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             "BREACHWATCH_BOARD_JWKS_FILE and BREACHWATCH_BOARD_JWKS_URL are both set: the board does not start",
             "unset one of them",
         )
-    elif not _is_loopback(settings.board_host) and not (settings.board_jwks_file or settings.board_jwks_url):
+    elif not is_loopback(settings.board_host) and not (settings.board_jwks_file or settings.board_jwks_url):
         yield _fail(
             f"the board is to listen on {settings.board_host}, and nothing says whose tokens are valid there",
             "set BREACHWATCH_BOARD_JWKS_FILE or BREACHWATCH_BOARD_JWKS_URL, or unset BREACHWATCH_BOARD_HOST",
@@ -146,12 +144,6 @@ def _fail(detail: str, mend: str) -> Finding:
 
 def _warn(detail: str, mend: str) -> Finding:
     return Finding("settings", "warn", detail, mend)
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host == "localhost"
 
 
 def _sources(settings: Settings) -> Iterator[Finding]:

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from harness import eventually
 from listener import token, write_jwks
 
 from streams.errors import BreachwatchError
@@ -36,19 +38,20 @@ def test_a_file_without_keys_is_said_at_once(tmp_path: Path, content: str | None
 
 
 class Provider:
-    """An identity provider's address, which can be away."""
+    """An identity provider's address, which can be away or say something else."""
 
     def __init__(self, folder: Path) -> None:
-        self.asked, self.is_away = 0, False
+        self.says: bytes | None = write_jwks(folder / "published.json").read_bytes()
+        """None: it is away."""
+        self.asked = 0
         provider = self
 
         class Answers(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 provider.asked += 1
-                self.send_response(503 if provider.is_away else 200)
+                self.send_response(503 if provider.says is None else 200)
                 self.end_headers()
-                if not provider.is_away:
-                    self.wfile.write(write_jwks(folder / "published.json").read_bytes())
+                self.wfile.write(provider.says or b"")
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -67,29 +70,38 @@ def provider(tmp_path: Path) -> Iterator[Provider]:
     found.server.server_close()
 
 
-def test_keys_of_an_address_are_fetched_once_and_hold_while_it_is_away(provider: Provider) -> None:
-    keys = KeyAddress(provider.address)
-    tokens = Tokens(keys, "breachwatch-board", None)
-    for _ in range(3):
-        assert tokens.claims(token(), ["sub"])["sub"] == "controller-1"
-    assert provider.asked == 1
-    provider.is_away = True
-    assert keys._client.jwk_set_cache is not None
-    keys._client.jwk_set_cache.jwk_set_with_timestamp = None
-    assert tokens.claims(token(), ["sub"])["sub"] == "controller-1"
-    assert provider.asked == 2
+def admits(keys: KeyAddress, given: str) -> bool:
+    try:
+        return bool(Tokens(keys, "breachwatch-board", None).claims(given, ["sub"]))
+    except RefusedError:
+        return False
+
+
+@pytest.mark.parametrize("instead", [None, b"<html>", b"{}", b'{"keys": []}', b"[]"])
+def test_keys_of_an_address_hold_while_it_says_nothing_of_use(provider: Provider, instead: bytes | None) -> None:
+    with closing(KeyAddress(provider.address, every_s=0.1, again_after_s=0.05)) as keys:
+        assert admits(keys, token())
+        provider.says, asked = instead, provider.asked
+        eventually(lambda: provider.asked >= asked + 3, "it is asked again")
+        assert admits(keys, token())
+
+
+def test_a_new_key_is_there_soon_after_a_token_of_it_came(provider: Provider, tmp_path: Path) -> None:
+    with closing(KeyAddress(provider.address, every_s=3600.0, again_after_s=0.05)) as keys:
+        provider.says = write_jwks(tmp_path / "next.json", NEXT, kid="k2").read_bytes()
+        eventually(lambda: admits(keys, token(key=NEXT, kid="k2")), "the new key is known")
+        assert not admits(keys, token()), "the old one is gone"
 
 
 def test_an_address_that_never_answered_lets_nobody_in(provider: Provider) -> None:
-    provider.is_away = True
-    with pytest.raises(RefusedError, match="not in the JWKS"):
-        Tokens(KeyAddress(provider.address), "breachwatch-board", None).claims(token(), ["sub"])
+    provider.says = None
+    with closing(KeyAddress(provider.address)) as keys:
+        assert not admits(keys, token())
 
 
-def test_unknown_keys_do_not_make_us_ask_again_and_again(provider: Provider) -> None:
-    keys = KeyAddress(provider.address)
-    assert keys.key("k1") is not None
-    for number in range(20):
-        assert keys.key(f"unknown-{number}") is None
-    assert keys.key(None) is None
-    assert provider.asked <= 2
+def test_unknown_keys_do_not_make_us_ask_again_and_again_nor_wait(provider: Provider) -> None:
+    with closing(KeyAddress(provider.address)) as keys:
+        provider.server.shutdown()
+        assert [keys.key(f"unknown-{number}") for number in range(20)] == [None] * 20
+        assert keys.key(None) is None
+        assert provider.asked == 1
