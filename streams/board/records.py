@@ -149,6 +149,10 @@ class SubjectRecords:
         self._consumer: AIOKafkaConsumer | None = None
         self._fetcher: AIOKafkaConsumer | None = None
         self._fetching = asyncio.Lock()
+        # Of its own: terms, which are one message, must not wait for a day of a partition.
+        self._back: AIOKafkaConsumer | None = None
+        self._reading_back = asyncio.Lock()
+        self._readings: dict[str, asyncio.Task[None]] = {}
         self._unread: set[TopicPartition] = set()
         self._partitions: list[TopicPartition] = []
         self._opened, self._whole = asyncio.Event(), asyncio.Event()
@@ -164,7 +168,10 @@ class SubjectRecords:
             self.task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self.task
-        for consumer in (self._consumer, self._fetcher):
+        for reading in self._readings.values():
+            reading.cancel()
+        await asyncio.gather(*self._readings.values(), return_exceptions=True)
+        for consumer in (self._consumer, self._fetcher, self._back):
             if consumer is not None:
                 await consumer.stop()
 
@@ -180,6 +187,7 @@ class SubjectRecords:
     async def _run(self) -> None:
         self._consumer = await self._consuming()
         self._fetcher = await self._consuming()
+        self._back = await self._consuming()
         numbers = sorted(self._consumer.partitions_for_topic(self._topic) or ())
         self._partitions = [TopicPartition(self._topic, number) for number in numbers]
         self._opened.set()
@@ -226,14 +234,25 @@ class SubjectRecords:
         since = time.time() - min(hours, TRACK_H) * 3600
         async with self._in_time():
             await self._opened.wait()
-            async with self._fetching:
-                if subject_id not in self.index.tracks or subject_id not in self._read:
-                    # Half a track must not pass for a whole one.
-                    self._read.discard(subject_id)
-                    await self._read_back(subject_id)
-                    self._read.add(subject_id)
-                    self._read &= self.index.tracks.keys()
+            if subject_id not in self.index.tracks or subject_id not in self._read:
+                await asyncio.shield(self._reading(subject_id))
         return list(observations(self.index.look_at(subject_id), int(since // _MINUTE_S)))
+
+    def _reading(self, subject_id: str) -> asyncio.Task[None]:
+        """The read of the subject's day, for all who ask; it goes on when they wait no longer, or they would never
+        have it where it takes longer than that."""
+        if subject_id not in self._readings:
+            reading = self._readings[subject_id] = asyncio.create_task(self._read_whole(subject_id))
+            reading.add_done_callback(lambda _: self._readings.pop(subject_id))
+        return self._readings[subject_id]
+
+    async def _read_whole(self, subject_id: str) -> None:
+        async with self._reading_back:
+            # Half a track must not pass for a whole one.
+            self._read.discard(subject_id)
+            await self._read_back(subject_id)
+            self._read.add(subject_id)
+            self._read &= self.index.tracks.keys()
 
     @contextlib.asynccontextmanager
     async def _in_time(self) -> Any:
@@ -256,20 +275,20 @@ class SubjectRecords:
 
     async def _read_back(self, subject_id: str) -> None:
         """Read a day of the subject's partition. The follower adds what comes meanwhile; the newer counts."""
-        assert self._fetcher is not None
+        assert self._back is not None
         track = self.index.look_at(subject_id)
         prefix = f"{subject_id}|e|".encode()
         number = self._partition_of(subject_id.encode(), [tp.partition for tp in self._partitions], [])
         tp = TopicPartition(self._topic, number)
-        self._fetcher.assign([tp])
+        self._back.assign([tp])
         since = int((time.time() - TRACK_H * 3600) * 1000)
-        start = (await self._fetcher.offsets_for_times({tp: since}))[tp]
-        end = (await self._fetcher.end_offsets([tp]))[tp]
+        start = (await self._back.offsets_for_times({tp: since}))[tp]
+        end = (await self._back.end_offsets([tp]))[tp]
         if start is None:
             return
-        self._fetcher.seek(tp, start.offset)
-        while await self._fetcher.position(tp) < end:
-            for message in (await self._fetcher.getmany(tp, timeout_ms=1000)).get(tp, ()):
+        self._back.seek(tp, start.offset)
+        while await self._back.position(tp) < end:
+            for message in (await self._back.getmany(tp, timeout_ms=1000)).get(tp, ()):
                 minute = message.key[len(prefix) :]
                 if message.key.startswith(prefix) and minute.isdigit():
                     self.index.add(track, int(minute), Slice(message.offset, message.value))
