@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import NamedTuple
 
 import msgspec
@@ -88,7 +89,7 @@ def page(
     A cursor names the last task of a page by what it is sorted by, so that tasks that come and go move nothing of
     what follows.
     """
-    ranked = sorted((rank(kept.summary, policy), kept) for kept in tasks if chosen(kept))
+    ranked = sorted(((rank(kept.summary, policy), kept) for kept in tasks if chosen(kept)), key=itemgetter(0))
     after = None if cursor is None else _decode(cursor)
     rest: Sequence[tuple[Rank, KeptTask]] = [one for one in ranked if after is None or one[0] > after]
     shown = rest[:most]

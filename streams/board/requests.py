@@ -44,7 +44,7 @@ _bearer = HTTPBearer(auto_error=False, description="A JSON Web Token with the cl
 async def _who(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Person:
     board: Board = request.app.state.board
     address = request.client.host if request.client is not None else "-"
-    return await board.admitted(None if given is None else given.credentials, address)
+    return board.admitted(None if given is None else given.credentials, address)
 
 
 def _board(request: Request) -> Board:
@@ -89,7 +89,7 @@ def a_list(items: Iterable[bytes]) -> bytes:
 
 def freshness(board: Board) -> dict[str, Any]:
     """How old the data is, and where a stream goes on from it."""
-    return {"data_age_s": board.follower.age_s(), "position": board.hub.position()}
+    return {**board.state(), "position": board.hub.position()}
 
 
 def fresh_answer(board: Board, **parts: bytes) -> Response:

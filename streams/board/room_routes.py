@@ -45,9 +45,7 @@ async def alerts(
     found = [
         kept
         for kept in board.model.alerts.values()
-        if who.sees(kept.forces)
-        and of_world(kept.alert.exercise, exercises)
-        and (who.sees_protected or kept.alert.to != "safeguarding")
+        if of_world(kept.alert.exercise, exercises) and who.sees(kept.forces, protected=kept.protected)
     ]
     board.listed(who, f"alerts, exercises: {exercises}")
     newest = sorted(found, key=lambda kept: kept.alert.at, reverse=True)[:limit]

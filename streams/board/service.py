@@ -4,11 +4,10 @@ import asyncio
 import math
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from cachetools import TTLCache
-from fastapi.concurrency import run_in_threadpool
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -19,6 +18,7 @@ from streams.board import trail
 from streams.board.follower import Follower
 from streams.board.model import KeptSafeguarding, KeptTask, Model
 from streams.board.people import CLAIMS, Person, person
+from streams.board.positions import decode
 from streams.board.records import SubjectRecords
 from streams.board.stream import Hub
 from streams.board.updates import Sending
@@ -34,6 +34,8 @@ K = TypeVar("K")
 # Requests without a valid token that go on the trail, which is kept for 400 days: of one address, and of all. The
 # rest is counted.
 _STRANGERS, _ALL_STRANGERS = parse("30/minute"), parse("300/minute")
+_ONCE = parse("1/minute")
+_ONCE = parse("1/minute")
 _NEW_REVISION_S = 2.0
 _LISTED_S = 600.0
 
@@ -80,6 +82,14 @@ class Board:
             log.critical("reading_failed", task=task.get_name(), error=type(task.exception()).__name__)
             self.on_failure()
 
+    def state(self) -> dict[str, Any]:
+        """How far what is shown can be trusted, as lists and heartbeats say it (`streams.board.shown.Freshness`)."""
+        age = self.follower.age_s()
+        return {
+            "data_age_s": None if age is None else round(age, 3),
+            "unreadable": len(self.model.unreadable),
+        }
+
     def _age(self) -> float:
         age = self.follower.age_s()
         return math.nan if age is None else age
@@ -93,24 +103,29 @@ class Board:
 
     # -- who asks ------------------------------------------------------------------------------------------
 
-    async def admitted(self, token: str | None, address: str) -> Person:
+    def admitted(self, token: str | None, address: str) -> Person:
         """Whose token it is. Raises ProblemError for a token that is none of ours, and for too many requests."""
         try:
             if token is None:
                 raise RefusedError("send a bearer token")
-            # In a thread: a key may have to be fetched.
-            found = person(await run_in_threadpool(self._tokens.claims, token, CLAIMS))
+            found = person(self._tokens.claims(token, CLAIMS))
         except RefusedError as error:
             self._refuse_stranger(address, str(error))
             raise unauthorised(str(error)) from None
         if not self._limiter.hit(self._rate, found.name):
-            metrics.BOARD_REFUSALS.labels("rate").inc()
+            self.too_much(found, f"requests than {self._rate}")
             raise too_many(f"no more than {self._rate} requests for each person", self._again_in(found.name))
         return found
 
     def _again_in(self, name: str) -> int:
         reset_at, _ = self._limiter.get_window_stats(self._rate, name)
         return int(reset_at - datetime.now(UTC).timestamp()) + 1
+
+    def too_much(self, who: Person, of_what: str) -> None:
+        """Count that somebody asks for more than they may; on the trail once a minute."""
+        metrics.BOARD_REFUSALS.labels("rate").inc()
+        if self._limiter.hit(_ONCE, "too much", who.name):
+            self.refused(who, f"more {of_what}")
 
     def _refuse_stranger(self, address: str, why: str) -> None:
         metrics.BOARD_REFUSALS.labels("token").inc()
@@ -119,18 +134,19 @@ class Board:
 
     # -- the trail -----------------------------------------------------------------------------------------
 
-    def _soon(self, entry: AuditEntry) -> None:
+    def _soon(self, entry: AuditEntry, otherwise: Callable[[], Any] = lambda: None) -> None:
         """Put an entry on the trail while its request is answered: whether the log can be written, and how fast, is
-        nothing that who asks can see."""
-        task = asyncio.create_task(self._recorded(entry))
+        nothing that who asks can see. Where it cannot be, `otherwise` is called."""
+        task = asyncio.create_task(self._recorded(entry, otherwise))
         self._recording.add(task)
         task.add_done_callback(self._recording.discard)
 
-    async def _recorded(self, entry: AuditEntry) -> None:
+    async def _recorded(self, entry: AuditEntry, otherwise: Callable[[], Any]) -> None:
         try:
             await self.sending.record(entry)
         except ProblemError:
             log.error("not_on_the_trail", decision=entry.decision)
+            otherwise()
 
     def refused(self, who: Person | None, what: str, about: str = trail.NOBODY) -> None:
         """Put a refusal on the trail."""
@@ -139,13 +155,15 @@ class Board:
     def listed(self, who: Person, what: str) -> None:
         """Put it on the trail that somebody had a list: the same one once in ten minutes, since a page asks for it
         again and again. It is shown also where the trail cannot be written: the wall must not go dark."""
-        if (who.name, what) not in self._listed:
-            self._listed[who.name, what] = True
-            self._soon(trail.entry(who, "listed", what))
+        named = (who.name, what)
+        if named not in self._listed:
+            self._listed[named] = True
+            self._soon(trail.entry(who, "listed", what), otherwise=lambda: self._listed.pop(named, None))
 
-    async def viewed(self, who: Person, kept: KeptTask, what: str, why: str | None) -> None:
-        """Put it on the trail that somebody looks at a task: before it is shown. Raises ProblemError."""
-        entry: AuditEntry = trail.entry(
+    async def looked_at(self, who: Person, task_id: str, what: str, why: str | None) -> KeptTask:
+        """The task as it stands once it is on the trail that they look at it. Raises ProblemError."""
+        kept = self.task(who, task_id)
+        entry = trail.entry(
             who,
             "viewed",
             what,
@@ -157,6 +175,7 @@ class Board:
             exercise=kept.summary.exercise,
         )
         await self.sending.record(entry)
+        return self.task(who, task_id)
 
     # -- what they may -------------------------------------------------------------------------------------
 
@@ -167,6 +186,25 @@ class Board:
             problem = ProblemError(503, "Not ready", f"the board cannot be shown yet: {why}")
             problem.headers["Retry-After"] = "1"
             raise problem
+
+    def cursor(self, following: str) -> str:
+        """Of the part of a list that follows: it must be of the same state of the topics, or of a newer one."""
+        return f"{self.hub.position()}.{following}"
+
+    def after(self, cursor: str) -> str:
+        """What `cursor` was given. Raises ValueError for none of ours, ProblemError where another board gave it that
+        has read what this one has not: a part that is older than the one before would lack what changed between."""
+        position, _, following = cursor.partition(".")
+        read = decode(position)
+        if read is None:
+            raise ValueError("cursor: not one that a list gave")
+        if not self.hub.has(read):
+            problem = ProblemError(
+                503, "Not read yet", "another board has read more: ask again, or from the beginning"
+            )
+            problem.headers["Retry-After"] = "1"
+            raise problem
+        return following
 
     def task(self, who: Person, task_id: str) -> KeptTask:
         """The task, where it is theirs to see. One that is not is answered, and put on the trail, exactly as one that

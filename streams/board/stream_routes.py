@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from streams import metrics
 from streams.board.requests import PREFIX, Here, Who, World, problems
 from streams.board.stream import Asked, events
-from streams.problems import ProblemError
+from streams.problems import ProblemError, too_many
 
 log = structlog.get_logger()
 
@@ -35,9 +35,9 @@ _STREAM: dict[int | str, dict[str, Any]] = {
             "`task`: a TaskSummary, new or changed. `task_removed`: {task_id}, gone or no longer yours. "
             "`safeguarding`: a SafeguardingTask; `safeguarding_removed`: {safeguarding_id}. `alert`: an Alert. "
             "`start`: what was missed has been sent. `reset`: the id is too old, or not of this log: load the lists "
-            "again, from this event's id on nothing is missed. `heartbeat`: {at, data_age_s}, every few seconds; "
-            "without one for three times as long the connection is dead. `evicted`: you read too slowly; come back "
-            "with the last id. `expired`: your token has ended; come back with a new one. "
+            "again, from this event's id on nothing is missed. `heartbeat`: {at, data_age_s, unreadable}, every few "
+            "seconds; without one for three times as long the connection is dead. `evicted`: you read too slowly; "
+            "come back with the last id. `expired`: your token has ended; come back with a new one. "
             "Send the last id as `Last-Event-ID`, at first the `position` of a list: nothing is missed then. "
             "An event may come twice; the higher `revision` counts, and `alert_id` tells alerts apart."
         ),
@@ -65,8 +65,11 @@ async def stream(
         problem = ProblemError(503, "Too many clients", "the stream has as many clients as it takes: try again")
         problem.headers["Retry-After"] = "5"
         raise problem
+    if board.hub.of_person(who.name) >= board.settings.board_clients_each:
+        board.too_much(who, "streams at a time")
+        raise too_many(f"no more than {board.settings.board_clients_each} streams of one person at a time", 5)
     board.listed(who, f"the stream of tasks, exercises: {exercises}")
     settings = board.settings
     asked = Asked(who, exercises, last_event_id, settings.board_queue)
-    made = events(board.hub, asked, settings.board_heartbeat_s, board.follower.age_s)
+    made = events(board.hub, asked, settings.board_heartbeat_s, board.state)
     return _Stream(made, ping=0, send_timeout=settings.board_stuck_s)

@@ -50,13 +50,14 @@ async def tasks(
     text: Annotated[str, Query(max_length=100, description="Part of an id, a name or an incident's number.")] = "",
     exercises: World = "none",
     limit: Annotated[int, Query(ge=1, le=MOST)] = 200,
-    cursor: Annotated[str | None, Query(max_length=400, description="`next` of the part before.")] = None,
+    cursor: Annotated[str | None, Query(max_length=4000, description="`next` of the part before.")] = None,
 ) -> Response:
     """Arrest tasks, the most urgent first: by grade, then by deadline."""
     now = datetime.now(UTC)
     wanted = Wanted(frozenset(state), frozenset(grade), force, assigned, overdue, text, exercises)
     try:
-        found = page(board.model.tasks.values(), wanted_by(who, wanted, now), board.policy, limit, cursor)
+        after = None if cursor is None else board.after(cursor)
+        found = page(board.model.tasks.values(), wanted_by(who, wanted, now), board.policy, limit, after)
     except ValueError as error:
         raise ProblemError(404, "No such part of the list", str(error)) from None
     named = [f"{name}={value}" for name, value in request.query_params.multi_items() if name != "cursor"]
@@ -65,7 +66,7 @@ async def tasks(
         board,
         tasks=a_list(kept.shown for kept in found.tasks),
         total=orjson.dumps(found.total),
-        next=orjson.dumps(found.next),
+        next=orjson.dumps(None if found.next is None else board.cursor(found.next)),
     )
 
 
@@ -76,9 +77,8 @@ async def tasks(
 )
 async def task_in_full(task_id: TaskId, who: Who, board: Here, why: Why = None) -> shown.TaskInFull:
     """One task: its grounds with their evidence, its history, and why it is as it is. That you looked is audited."""
-    kept = board.task(who, task_id)
-    await board.viewed(who, kept, "the task", why)
-    task = ArrestTask.model_validate_json(kept.raw)
+    kept = await board.looked_at(who, task_id, "the task", why)
+    task = ArrestTask.read(kept.raw)
     if not who.sees_protected:
         task = for_viewers(task)
     beside = sorted(board.model.beside(kept.summary), key=lambda s: s.task.opened_at)
@@ -94,11 +94,11 @@ async def task_in_full(task_id: TaskId, who: Who, board: Here, why: Why = None) 
             shown.PossibleAction(action=each.action, needs=list(each.needs))
             for each in possible(task.state, who.role)
         ],
-        safeguarding=[each.task for each in beside] if who.sees_protected else None,
+        safeguarding=[each.task for each in beside if who.sees(each.forces)] if who.sees_protected else None,
         alerts=[
             each.alert
             for each in board.model.alerts.values()
-            if each.alert.task_id == task_id and (who.sees_protected or each.alert.to != "safeguarding")
+            if each.alert.task_id == task_id and who.sees(each.forces, protected=each.protected)
         ],
         **freshness(board),
     )
@@ -112,9 +112,8 @@ async def task_in_full(task_id: TaskId, who: Who, board: Here, why: Why = None) 
 async def order_terms(task_id: TaskId, who: Who, board: Here, why: Why = None) -> OrderTerms:
     """The terms of the subject's orders: versions that breaches cite, and the newest. That you looked is audited."""
     board.must_see_protected(who, task_id, "terms of orders")
-    kept = board.task(who, task_id)
-    await board.viewed(who, kept, "the terms of the subject's orders", why)
-    task = ArrestTask.model_validate_json(kept.raw)
+    kept = await board.looked_at(who, task_id, "the terms of the subject's orders", why)
+    task = ArrestTask.read(kept.raw)
     breached = frozenset((b.order_id, b.order_version, b.term_id) for b in task.breaches)
     found = chosen(await board.records.orders(task.subject_id), frozenset((o, v) for o, v, _ in breached))
     return OrderTerms(orders=[order_shown(order, breached) for order in found])
@@ -134,9 +133,8 @@ async def map_of_task(
 ) -> TaskMap:
     """Zones, track and last position, as GeoJSON. That you looked is audited."""
     board.must_see_protected(who, task_id, "zones")
-    kept = board.task(who, task_id)
-    await board.viewed(who, kept, "the map", why)
-    task = ArrestTask.model_validate_json(kept.raw)
+    kept = await board.looked_at(who, task_id, "the map", why)
+    task = ArrestTask.read(kept.raw)
     cited = frozenset((breach.order_id, breach.order_version) for breach in task.breaches)
     evidence = frozenset(each.event_id for breach in task.breaches for each in breach.evidence)
     orders = chosen(await board.records.orders(task.subject_id), cited)

@@ -35,10 +35,15 @@ _UPDATED: dict[int | str, dict[str, Any]] = {
             }
         },
     },
-    202: {"model": UpdateResult, "description": "No answer yet; Location says where to ask for it"},
+    202: {
+        "model": UpdateResult,
+        "description": "No answer yet; Location says where to ask for it. Another board, or one that has just begun, "
+        "says 404 there until it has the answer",
+    },
     **problems(
         on_403="Your role may not move tasks",
         on_404=NOT_YOURS,
+        on_413="An update has some hundred bytes",
         on_409="Refused, and why: in `detail`, for people; or the Idempotency-Key was used for something else",
     ),
 }

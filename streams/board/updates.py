@@ -46,7 +46,7 @@ class UpdateBody(BaseModel):
     action: Action
     revision: Annotated[int, Field(ge=1, le=2**31)]
     """Of the task as they saw it. Where a person has moved it since, the update is refused: of two who decide at once
-    one is told."""
+    one is told. Nor does it close or withdraw a task on which a breach has come since."""
     assignee: Text | None = None
     outcome: Outcome | None = None
     reason: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
@@ -202,7 +202,11 @@ class Sending:
                 answer = await asyncio.shield(waiting)
         except TimeoutError:
             self._waiting.pop(event.id, None)
-            metrics.BOARD_UPDATES.labels(event.data.action, "unanswered").inc()
-            return None
+            # Of two that wait for one answer, whoever gives up first takes it from the other.
+            found = self._answers.get(event.id)
+            if found is None:
+                metrics.BOARD_UPDATES.labels(event.data.action, "unanswered").inc()
+                return None
+            answer = found
         metrics.BOARD_UPDATES.labels(event.data.action, "accepted" if answer.accepted else "refused").inc()
         return answer

@@ -39,7 +39,7 @@ def command(
     board = app.state.board
     health.alive["event loop"] = board.watchdog.alive
     health.alive["topics"] = board.follower.alive
-    health.ready["topics"] = board.follower.ready
+    health.ready["topics"] = board.follower.current
     # No access log: it would have ids of tasks in it. Who looked at what is on the audit trail.
     server = uvicorn.Server(
         uvicorn.Config(

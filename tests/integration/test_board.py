@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from harness import INSIDE, Pipeline, ago, eventually, order, report, runner, ta
 from listener import bearer, free_port, is_ready, listening, parse, token, write_jwks
 
 from schemas.tasks import ArrestTask
+from streams.board.positions import decode, encode
 from streams.kafka.admin import cluster_of
 from streams.kafka.reading import read_all
 from streams.kafka.topics import full_name
@@ -38,6 +40,7 @@ def settings(module_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
             "board_rate": "100000/minute",
             "board_queue": 200,
             "board_stuck_s": 3.0,
+            "board_clients_each": 5,
         }
     )
 
@@ -240,6 +243,80 @@ def test_another_forces_task_is_as_one_that_does_not_exist_and_the_attempt_is_on
     tried = on_trail(pipeline, 4, lambda e: e["event_id"] == task.task_id and e["decision"] == "refused")
     assert all("op-essex (supervisor)" in entry["reasons"][0] for entry in tried)
     assert all(entry["subject_id"] == "-" for entry in tried), "nobody learns from the trail's keys whose it is"
+
+
+def test_a_force_that_shares_a_task_sees_no_more_of_the_other_than_that(pipeline: Pipeline, run: Run) -> None:
+    task = breach(pipeline, "F4", owning_force="Norfolk Constabulary")
+    shared = task.model_copy(update={"revision": 1000, "forces": ["Norfolk Constabulary", "Essex Police"]})
+    key, value, headers = outbound("arrest-tasks", shared)
+    pipeline.publish("arrest-tasks", value, key=key, headers=headers)
+
+    async def conversation(client: Client) -> None:
+        path = f"{API}/tasks/{task.task_id}"
+        theirs = bearer(token("controller", "Essex Police"))
+        async with asyncio.timeout(30):
+            while (answer := await client.get(path, headers=theirs)).status_code == 404:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert (answer.json()["safeguarding"], answer.json()["alerts"]) == ([], [])
+        whole = (await client.get(path)).json()
+        assert len(whole["safeguarding"]) == 1
+        assert {alert["kind"] for alert in whole["alerts"]} == {"breach"}
+
+    run(conversation)
+
+
+def test_a_task_that_cannot_be_read_is_counted_with_all_that_is_shown(pipeline: Pipeline, run: Run) -> None:
+    """Here: one that lies under another's key, as no worker puts it."""
+    _, value, headers = outbound("arrest-tasks", breach(pipeline, "U1"))
+
+    async def counted(client: Client, count: int) -> None:
+        async with listening(client, token()) as listener:
+            await listener.until(lambda h: h.event == "heartbeat" and h.data["unreadable"] == count)
+        assert (await client.get(f"{API}/tasks")).json()["unreadable"] == count
+
+    async def conversation(client: Client) -> None:
+        await shown(client, "U1")
+        await asyncio.to_thread(pipeline.publish, "arrest-tasks", value, key=b"T-U1", headers=headers)
+        await counted(client, 1)
+        await asyncio.to_thread(pipeline.publish, "arrest-tasks", None, key=b"T-U1")
+        await counted(client, 0)
+
+    run(conversation)
+
+
+def test_a_part_of_a_list_is_never_older_than_the_one_before(pipeline: Pipeline, run: Run) -> None:
+    for subject in ("N1", "N2"):
+        breach(pipeline, subject)
+
+    async def conversation(client: Client) -> None:
+        for subject in ("N1", "N2"):
+            await shown(client, subject)
+        first = (await client.get(f"{API}/tasks", params={"limit": 1})).json()
+        assert (await client.get(f"{API}/tasks", params={"cursor": first["next"]})).status_code == 200
+        position, _, rest = first["next"].partition(".")
+        read = decode(position)
+        assert read is not None
+        ahead = encode({place: offset + 100 for place, offset in read.items()})
+        answer = await client.get(f"{API}/tasks", params={"cursor": f"{ahead}.{rest}"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+
+    run(conversation)
+
+
+def test_nobody_takes_every_place_at_the_stream(pipeline: Pipeline, run: Run, settings: Settings) -> None:
+    async def conversation(client: Client) -> None:
+        wall = token("viewer", name="wall")
+        async with AsyncExitStack() as stack:
+            for _ in range(settings.board_clients_each):
+                listener = await stack.enter_async_context(listening(client, wall))
+                await listener.until(lambda h: h.event == "start")
+            answer = await client.get(f"{API}/stream", headers=bearer(wall))
+            assert (answer.status_code, answer.headers["content-type"]) == (429, "application/problem+json")
+            async with listening(client, token()) as other:
+                await other.until(lambda h: h.event == "start")
+
+    run(conversation)
+    on_trail(pipeline, 1, lambda e: "wall (viewer)" in e["reasons"][0] and e["decision"] == "refused")
 
 
 def _named(answer: httpx.Response) -> dict[str, str]:
