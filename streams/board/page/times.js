@@ -11,6 +11,7 @@ function made() {
     time: new Intl.DateTimeFormat("en-GB", { timeZone, ...time }),
     day: new Intl.DateTimeFormat("en-GB", { timeZone, weekday: "short", day: "numeric", month: "short" }),
     year: new Intl.DateTimeFormat("en-GB", { timeZone, year: "numeric" }),
+    zone: new Intl.DateTimeFormat("en-GB", { timeZone, timeZoneName: "short" }),
   };
 }
 
@@ -21,10 +22,22 @@ export function useUtc(utc) {
   formats = made();
 }
 
-const suffix = () => (zone === "utc" ? "Z" : "");
+const HOUR_MS = 3_600_000;
 
-/** The time of day, `12:03:11`; with a Z where it is UTC. */
-export const clock = (at) => formats.time.format(at) + suffix();
+/** Whether clocks show this reading twice, as in the night in which they are put back. */
+const isRepeated = (at) =>
+  [-HOUR_MS, HOUR_MS].some((beside) => formats.time.format(Number(at) + beside) === formats.time.format(at));
+
+/** The name of the zone, BST or GMT. */
+const nameOfZone = (at) => formats.zone.formatToParts(at).find(({ type }) => type === "timeZoneName").value;
+
+function suffix(at) {
+  if (zone === "utc") return "Z";
+  return isRepeated(at) ? ` ${nameOfZone(at)}` : "";
+}
+
+/** The time of day, `12:03:11`; with a Z where it is UTC, and with BST or GMT where it could be either. */
+export const clock = (at) => formats.time.format(at) + suffix(at);
 
 /** With the day where it is not today, and the year where it is not this one. */
 export function moment(at, now = Date.now()) {

@@ -8,7 +8,7 @@ import { projection, roundLength } from "./page/map.js";
 import { firstOwed, lastTry, moves, sayings } from "./page/safeguarding.js";
 import { Sound } from "./page/sound.js";
 import { Parser } from "./page/stream.js";
-import { length, moment, useUtc } from "./page/times.js";
+import { clock, length, moment, useUtc } from "./page/times.js";
 
 const GRADES = ["immediate", "priority", "prompt"];
 const task = (id, more = {}) => ({
@@ -155,4 +155,12 @@ test("what is said once is not said on top of what sounds", () => {
   assert.equal(sound.beeps, 1);
   sound.once(6000);
   assert.equal(sound.beeps, 2);
+});
+
+test("in the hour that comes twice a time says which it is", () => {
+  const twice = Date.parse("2026-10-25T00:30:00Z");
+  assert.equal(clock(twice), "01:30:00 BST");
+  assert.equal(clock(twice + 3_600_000), "01:30:00 GMT");
+  assert.equal(clock(twice + 2 * 3_600_000), "02:30:00");
+  assert.equal(clock(twice - 3_600_000), "00:30:00");
 });
