@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness import order, report
+from harness import ago, order, report
 from playwright.sync_api import Locator, Page
 
 from schemas.base import EXERCISE
@@ -19,6 +19,13 @@ def breach(room: Any, subject: str, **data: Any) -> ArrestTask:
     room.pipeline.publish("orders", order(subject, **data))
     room.pipeline.publish("breach-reports", report(f"O-{subject}", exercise=exercise))
     return room.pipeline.until(lambda: room.pipeline.outputs.tasks_of(known), f"a task for {subject}")[-1]
+
+
+def overdue(room: Any, task: ArrestTask, by_s: float = 600) -> ArrestTask:
+    """The same task, its deadline so long past."""
+    late = task.model_copy(update={"revision": task.revision + 1, "deadline": ago(by_s)})
+    room.pipeline.publish("arrest-tasks", late.model_dump_json().encode(), key=task.task_id.encode())
+    return late
 
 
 def row(page: Page, task: ArrestTask) -> Locator:

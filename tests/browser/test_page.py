@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from harness import ago, order, tag_fix, task_update
 from listener import token
-from looking import EXPECT_MS, breach, open_task, row, violations
+from looking import EXPECT_MS, breach, open_task, overdue, row, violations
 from playwright.sync_api import expect
 
 from schemas.tasks import ArrestTask
@@ -58,8 +58,12 @@ def test_a_dead_server_is_stale_and_nothing_is_lost(room, page_of, axe: str, pic
     page = page_of()
     before = breach(room, "S1")
     expect(row(page, before)).to_be_visible(timeout=EXPECT_MS)
+    page.get_by_label("Exercises").select_option("with")
+    exercise, late = breach(room, "S3", exercise=True), overdue(room, breach(room, "S4"))
     stood = row(page, before).bounding_box()
     room.kill()
+    expect(row(page, exercise)).to_contain_text("EXERCISE", timeout=EXPECT_MS)
+    expect(row(page, late)).to_contain_text("late", timeout=EXPECT_MS)
     missed = breach(room, "S2")
     expect(page.locator("#stale")).to_contain_text("STALE", timeout=EXPECT_MS)
     expect(page.locator("#as-of")).to_contain_text("NOT LIVE")
@@ -122,9 +126,7 @@ def shift(room) -> list[ArrestTask]:
     fixes = [tag_fix("TAG-M1", ago(600 - 60 * n), where) for n, where in enumerate(places)]
     room.pipeline.publish("sightings", *fixes)
     first = room.pipeline.until(lambda: room.pipeline.outputs.tasks_of("M1"), "the breach")[-1]
-    late = breach(room, "M2", **of("M2", "Robin Example", risk="standard"))
-    late = late.model_copy(update={"revision": late.revision + 1, "deadline": ago(754)})
-    room.pipeline.publish("arrest-tasks", late.model_dump_json().encode(), key=late.task_id.encode())
+    late = overdue(room, breach(room, "M2", **of("M2", "Robin Example", risk="standard")), 754)
     sent = breach(room, "M3", **of("M3", "Alexandra Featherstone-Specimen"))
     room.pipeline.publish("task-updates", task_update(sent, "assign", assignee="Car NN12"))
     return [first, late, sent, breach(room, "M4", **of("M4", "Jo Trial", risk="standard"))]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from harness import ago, order, report
 from listener import token
-from looking import EXPECT_MS, breach, open_task, row, violations
+from looking import EXPECT_MS, breach, open_task, overdue, row, violations
 from playwright.sync_api import Page, expect
 
 from schemas.tasks import Alert
@@ -230,9 +230,7 @@ def test_statistics_are_saved_for_a_spreadsheet(room, page_of) -> None:
 
 
 def test_who_is_overdue_is_named_and_stands_out(room, page_of, pictures: Path) -> None:
-    task = breach(room, "O1", owning_force="Force of Delay")
-    late = task.model_copy(update={"revision": task.revision + 1, "deadline": ago(600)})
-    room.pipeline.publish("arrest-tasks", late.model_dump_json().encode(), key=task.task_id.encode())
+    task = overdue(room, breach(room, "O1", owning_force="Force of Delay"))
     page = page_of(token("controller", "Force of Delay"))
     expect(row(page, task).locator(".deadline")).to_contain_text("late", timeout=EXPECT_MS)
     expect(page.locator("#list-title")).to_have_text("Tasks: 1, 1 overdue")
