@@ -54,26 +54,31 @@ export const named = (possible) => ({ name: words(possible.action), ...ACTIONS[p
 /**
  * Does a deed; the answer in words, and whether it was taken. null: nothing was done.
  *
- * `deed` has: action, name, needs, and perhaps final, labels, made(said); `on` has: kind, id, revision.
+ * `deed` has: action, name, needs, and perhaps final, labels, made(said); `on` has: kind, id, revision. `begun(text)`
+ * is told once it is under way. Every text says of whom it speaks: by then another task may be on the screen.
  */
-export async function act(deed, on, who) {
+export async function act(deed, on, who, begun) {
   const said = await asked(deed, who);
   if (said === null) return null;
-  const { name } = deed;
+  const what = `${deed.name}, ${who}`;
+  begun(`${what}: being sent`);
   try {
     const body = { action: deed.action, revision: on.revision, ...(deed.made ? deed.made(said) : said) };
     const answer = await update(on.kind, on.id, body);
     if (answer.status === "pending") {
       return {
         taken: false,
-        text: `${name}: sent, and not decided on yet. Look at the timeline before doing it again.`,
+        text: `${what}: sent, and not decided on yet. Look at the timeline before doing it again.`,
       };
     }
     const state = on.kind === "tasks" ? ` The task is ${words(answer.state)}.` : "";
-    return { taken: true, text: `${name}: done.${state}` };
+    return { taken: true, text: `${what}: done.${state}` };
   } catch (problem) {
-    const again =
-      problem.status === 0 || problem.status === 503 ? " It may have been done: look at the timeline." : "";
-    return { taken: false, text: `${name}: not done (${problem.message}).${again}` };
+    return {
+      taken: false,
+      text: problem.mayBeDone
+        ? `${what}: no answer (${problem.message}). It may have been done: look at the timeline.`
+        : `${what}: not done (${problem.message}).`,
+    };
   }
 }

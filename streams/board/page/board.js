@@ -264,8 +264,7 @@ class Board {
     if (taskId === null) return;
     this.sound.silence(taskId);
     this.view.silenced();
-    const task = this.tasks.known.get(taskId);
-    this.say(`Silenced: ${task?.subject_name ?? taskId}. Others still sound.`);
+    this.say(`Silenced: ${this.whoOf(taskId)}. Others still sound.`);
   }
 
   // -- where one is --------------------------------------------------------------------------------------
@@ -309,6 +308,12 @@ class Board {
     const { taskId } = this.view;
     location.hash = "#/";
     if (taskId !== null) this.list.focusOn(taskId);
+  }
+
+  /** Somebody's name, or the id, by that of the task. */
+  whoOf(taskId) {
+    const task = this.tasks.known.get(taskId);
+    return task?.subject_name ?? task?.subject_id ?? taskId;
   }
 }
 
@@ -356,8 +361,17 @@ addEventListener("hashchange", () => {
   else board.route();
 });
 
-const chosen = () => board.view.taskId ?? board.list.focused();
 const actions = Object.entries(ACTIONS).filter(([, { key }]) => key);
+
+/** A deed by its key is for the opened task: refused where the focus says that another may be meant. */
+function withOpened(name, deed) {
+  const [opened, focused] = [board.view.taskId, board.list.focused()];
+  if (opened === null) return board.say(`${name}: open a task first.`, true);
+  if (focused === null || focused === opened) return deed();
+  const [whose, who] = [board.whoOf(opened), board.whoOf(focused)];
+  return board.say(`${name}: not done. ${whose} is open, but the focus is on ${who}: Enter opens it.`, true);
+}
+
 listen({
   j: () => board.list.move(1),
   k: () => board.list.move(-1),
@@ -366,8 +380,8 @@ listen({
   Escape: () => board.view.taskId !== null && board.close(),
   n: () => board.arrange(),
   v: () => board.view.taskId !== null && board.view.load(),
-  m: () => board.silence(chosen()),
-  g: () => (board.view.taskId === null ? board.say("Told: open a task first.", true) : board.view.tell()),
+  m: () => board.silence(board.list.focused() ?? board.view.taskId),
+  g: () => withOpened("Told", () => board.view.tell()),
   "/": () => byId("find").focus(),
   1: () => (location.hash = "#/"),
   2: () => (location.hash = "#/alerts"),
@@ -377,10 +391,7 @@ listen({
   p: () => print(),
   "?": showHelp,
   ...Object.fromEntries(
-    actions.map(([action, { key, name }]) => [
-      key,
-      () => (board.view.taskId === null ? board.say(`${name}: open a task first.`, true) : board.view.act(action)),
-    ]),
+    actions.map(([action, { key, name }]) => [key, () => withOpened(name, () => board.view.act(action))]),
   ),
 });
 setInterval(() => board.tick(), 1000);

@@ -8,6 +8,7 @@ import { isOver, isOverdue } from "./model.js";
 import { firstOwed, shown } from "./safeguarding.js";
 import { terms } from "./terms.js";
 import { length, moment, roughly } from "./times.js";
+import { Turns } from "./turns.js";
 import { ACTIONS, certainty, holder, words } from "./words.js";
 
 const section = (title, ...children) => element("section", {}, element("h3", {}, title), ...children);
@@ -17,6 +18,7 @@ const list = (items, made = (item) => item) =>
     {},
     items.map((item) => element("li", {}, made(item))),
   );
+const aimedAt = (reach) => ({ kind: "safeguarding", id: reach.safeguarding_id, revision: reach.revision });
 /** Answers after which nothing of a task may stay: it is not ours to see any more. */
 const GONE = new Set([401, 403, 404]);
 const TO_LOOK = "Your role is to look: moving a task is for a controller.";
@@ -29,8 +31,7 @@ export class TaskView {
   #parts = {};
   #request = null;
   #loading = null;
-  /** What is being done with it, until it is shown again; true where it was taken. */
-  #deed = null;
+  #turns = new Turns();
   taskId = null;
 
   constructor(board) {
@@ -79,7 +80,7 @@ export class TaskView {
       }
       if (this.#whole !== null && !GONE.has(problem.status)) {
         // What is known of it is worth more than the news that there is no more.
-        this.#fill("answer", element("p", { class: "problem" }, `Not loaded again: ${problem.message}.`));
+        this.#fill("problem", element("p", { class: "problem" }, `Not loaded again: ${problem.message}.`));
         return;
       }
       this.#whole = null;
@@ -142,7 +143,7 @@ export class TaskView {
           : element("p", { class: "no-warnings" }, "Officer safety: no warning is recorded"),
         part("facts"),
         part("buttons"),
-        part("answer"),
+        part("problem"),
         part("changed"),
       ),
       section(
@@ -173,7 +174,7 @@ export class TaskView {
           )
         : "",
     );
-    this.#parts.answer.setAttribute("aria-live", "polite");
+    this.#parts.problem.setAttribute("aria-live", "polite");
     this.#facts();
     this.#buttons();
     this.#fill("safeguarding", this.#safeguarding(safeguarding));
@@ -240,42 +241,47 @@ export class TaskView {
   }
 
   /** Does what may be done, by its name; says so where it may not. */
-  async act(action) {
+  act(action) {
     if (!this.board.me.may_act) return this.board.say(TO_LOOK, true);
-    if (!(await this.#isFree())) return null;
-    const possible = this.#whole?.actions.find((each) => each.action === action);
-    if (possible === undefined) {
-      const state = this.#whole === null ? "being opened" : words(this.#summary().state);
-      return this.board.say(`${ACTIONS[action].name}: not possible now, the task is ${state}.`, true);
-    }
-    const { task } = this.#whole;
-    const on = { kind: "tasks", id: task.task_id, revision: task.revision };
-    return this.#do(named(possible), on, task.subject_name ?? task.subject_id);
+    const { name } = ACTIONS[action];
+    return this.#turn(name, () => {
+      const { task, actions } = this.#whole;
+      const possible = actions.find((each) => each.action === action);
+      if (possible === undefined) {
+        const state = words(this.#summary().state);
+        this.board.say(`${name}, ${this.#who()}: not possible now, the task is ${state}.`, true);
+        return true;
+      }
+      return this.#do(named(possible), { kind: "tasks", id: task.task_id, revision: task.revision }, this.#who());
+    });
   }
 
-  /** A key that comes while something is done is meant for what that leaves, and for nothing where it was refused. */
-  async #isFree() {
-    const { taskId } = this;
-    while (this.#deed !== null) if (!(await this.#deed)) return false;
-    return this.taskId === taskId;
+  #who() {
+    const task = this.board.tasks.known.get(this.taskId) ?? this.#whole?.task;
+    return task?.subject_name ?? task?.subject_id ?? "the opened task";
+  }
+
+  /** What is to be done with the opened task waits for its turn, and is for nobody else by then. */
+  #turn(name, deed) {
+    const [taskId, who, { me }] = [this.taskId, this.#who(), this.board];
+    return this.#turns.take(taskId, () => {
+      if (this.board.me !== me) return false;
+      if (this.taskId === taskId && this.#whole !== null) return deed();
+      const why = this.taskId === taskId ? "is not loaded yet" : "is not open any more";
+      this.board.say(`${name}, ${who}: not done, the task ${why}.`, true);
+      return true;
+    });
   }
 
   async #do(deed, on, who) {
-    this.#deed = this.#done(deed, on, who);
-    await this.#deed;
-    this.#deed = null;
-  }
-
-  async #done(deed, on, who) {
     const { taskId } = this;
-    const answer = await act(deed, on, who);
+    const { me } = this.board;
+    const answer = await act(deed, on, who, (text) => this.board.say(text));
     if (answer === null) return true;
-    if (this.board.me === null) return false;
+    // Whoever asked may have left the desk meanwhile: it is nothing to whoever is there now.
+    if (this.board.me !== me) return false;
     this.board.say(answer.text, !answer.taken);
-    if (this.taskId === taskId) {
-      await this.load();
-      this.#fill("answer", element("p", { class: answer.taken ? "taken" : "problem" }, answer.text));
-    }
+    if (this.taskId === taskId) await this.load();
     return answer.taken;
   }
 
@@ -357,18 +363,21 @@ export class TaskView {
     );
   }
 
-  async #reach(reach, deed, who) {
-    if (!(await this.#isFree())) return null;
-    return this.#do(deed, { kind: "safeguarding", id: reach.safeguarding_id, revision: reach.revision }, who);
+  #reach(reach, deed, who) {
+    return this.#turn(deed.name, () => this.#do(deed, aimedAt(reach), who));
   }
 
-  /** By its key: says that the first who is owed a word has been told. */
+  /** By its key: says that the first who is owed a word has been told. Who that is may wait for a deed under way. */
   tell() {
-    const { me } = this.board;
-    if (!me.may_act) return this.board.say(TO_LOOK, true);
-    const owed = firstOwed(this.#whole?.safeguarding);
-    if (owed === null) return this.board.say("Told: nobody is waiting to be told.", true);
-    return this.#reach(owed.reach, owed.deed, owed.who);
+    if (!this.board.me.may_act) return this.board.say(TO_LOOK, true);
+    return this.#turn("Told", () => {
+      const owed = firstOwed(this.#whole.safeguarding);
+      if (owed === null) {
+        this.board.say(`Told, ${this.#who()}: nobody is waiting to be told.`, true);
+        return true;
+      }
+      return this.#do(owed.deed, aimedAt(owed.reach), owed.who);
+    });
   }
 
   /** A safeguarding task was changed: at once where nobody is in the midst of it. */

@@ -3,12 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { update } from "./page/api.js";
 import { Arrangement, byUrgency, isCritical, isOverdue, Tasks, wanted } from "./page/model.js";
 import { projection, roundLength } from "./page/map.js";
 import { firstOwed, lastTry, moves, sayings } from "./page/safeguarding.js";
 import { Sound } from "./page/sound.js";
 import { Parser } from "./page/stream.js";
 import { clock, length, moment, useUtc } from "./page/times.js";
+import { Turns } from "./page/turns.js";
 
 const GRADES = ["immediate", "priority", "prompt"];
 const task = (id, more = {}) => ({
@@ -163,4 +165,79 @@ test("in the hour that comes twice a time says which it is", () => {
   assert.equal(clock(twice + 3_600_000), "01:30:00 GMT");
   assert.equal(clock(twice + 2 * 3_600_000), "02:30:00");
   assert.equal(clock(twice - 3_600_000), "00:30:00");
+});
+
+/** A deed that is done when the test says so. */
+function deed(begun, name) {
+  let resolve;
+  const done = new Promise((made) => (resolve = made));
+  return { resolve, begin: () => (begun.push(name), done) };
+}
+
+const settled = () => new Promise((done) => setImmediate(done));
+
+test("of one task one deed at a time is done, of another at once", async () => {
+  const [turns, begun] = [new Turns(), []];
+  const [first, second, third, other] = ["first", "second", "third", "other"].map((name) => deed(begun, name));
+  const all = [first, second, third].map((each) => turns.take("a", each.begin));
+  turns.take("b", other.begin);
+  await settled();
+  assert.deepEqual(begun, ["first", "other"]);
+  first.resolve(true);
+  await settled();
+  assert.deepEqual(begun, ["first", "other", "second"]);
+  second.resolve(true);
+  third.resolve(true);
+  assert.deepEqual(await Promise.all(all), [true, true, true]);
+});
+
+test("what waits behind a refusal is dropped, what comes after it is not", async () => {
+  const [turns, begun] = [new Turns(), []];
+  const [refused, dropped, later] = ["refused", "dropped", "later"].map((name) => deed(begun, name));
+  const both = [refused, dropped].map((each) => turns.take("a", each.begin));
+  refused.resolve(false);
+  assert.deepEqual(await Promise.all(both), [false, false]);
+  later.resolve(true);
+  assert.ok(await turns.take("a", later.begin));
+  assert.deepEqual(begun, ["refused", "later"]);
+});
+
+/** What becomes of an update where the board answers so: a Response to each request, or an Error. */
+async function sent(t, ...answers) {
+  t.mock.method(globalThis, "fetch", async () => {
+    const answer = answers.length > 1 ? answers.shift() : answers[0];
+    if (answer instanceof Error) throw answer;
+    return answer;
+  });
+  globalThis.sessionStorage = { getItem: () => "a token" };
+  return update("tasks", "T", { action: "acknowledge", revision: 1 }, { pendingMs: 1000, askAgainMs: 1 });
+}
+
+const answer = (status, body) => new Response(JSON.stringify(body), { status });
+const pending = () => answer(202, { status: "pending", update_id: "U" });
+const cutOff = () =>
+  new Response(new ReadableStream({ pull: (controller) => controller.error(new TypeError("cut off")) }));
+
+test("an update that another board has not seen yet is asked for again", async (t) => {
+  const accepted = { status: "accepted", state: "acknowledged" };
+  assert.deepEqual(await sent(t, pending(), answer(404, {}), answer(503, {}), answer(200, accepted)), accepted);
+});
+
+for (const [what, answers, mayBeDone] of [
+  ["the board refuses it", () => [answer(409, { detail: "too late" })], false],
+  ["it is refused later", () => [pending(), answer(409, { detail: "too late" })], false],
+  ["the token ends before it is decided on", () => [pending(), answer(401, {})], true],
+  ["the board fails", () => [answer(503, {})], true],
+  ["no answer comes", () => [new TypeError("no line")], true],
+  ["the answer is cut off", () => [cutOff()], true],
+]) {
+  test(`whether an update may have been done where ${what}`, async (t) => {
+    await assert.rejects(sent(t, ...answers()), (problem) => problem.mayBeDone === mayBeDone);
+  });
+}
+
+test("a line that swallows everything is given up", async (t) => {
+  t.mock.method(AbortSignal, "timeout", () => AbortSignal.abort(new DOMException("so long", "TimeoutError")));
+  t.mock.method(globalThis, "fetch", (_, { signal }) => Promise.reject(signal.reason));
+  await assert.rejects(update("tasks", "T", {}), { status: 0, mayBeDone: true, message: /in time/ });
 });
