@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import ago, order, report
+from harness import ago, order, report, task_update
 from listener import token
 from looking import EXPECT_MS, breach, open_task, overdue, row, violations
 from playwright.sync_api import Page, expect
@@ -170,6 +170,8 @@ def test_exercises_are_hidden_shown_beside_or_alone_and_marked(room, page_of) ->
     expect(row(page, exercise)).to_contain_text("EXERCISE", timeout=EXPECT_MS)
     expect(row(page, real)).to_be_visible()
     expect(row(page, real)).not_to_contain_text("EXERCISE")
+    breach(room, "Y3", exercise=True)
+    expect(page.locator("#critical")).to_contain_text("EXERCISE, immediate: ", timeout=EXPECT_MS)
     page.get_by_label("Exercises").select_option("only")
     expect(row(page, real)).to_have_count(0, timeout=EXPECT_MS)
     open_task(page, exercise)
@@ -254,8 +256,12 @@ def test_times_are_londons_or_utc_everywhere_at_once(room, page_of) -> None:
     page = page_of()
     open_task(page, task)
     shown = [page.locator(each).first for each in ("#clock", ".timeline time", ".facts dd:nth-of-type(2)")]
+    room.pipeline.publish("task-updates", task_update(task, "assign", assignee="Car 8"))
+    changed = page.locator(".task .news")
+    expect(changed).to_contain_text("It has changed", timeout=EXPECT_MS)
     page.keyboard.press("u")
     expect(page.locator("#utc")).to_have_attribute("aria-pressed", "true")
+    expect(changed).to_contain_text("Z): show (v)")
     for each in shown:
         expect(each).to_contain_text("Z")
     page.keyboard.press("u")

@@ -12,10 +12,11 @@ export class Alerts {
   #waiting = 0;
   #unseen = new Set();
   #scheduled = false;
+  #exercises = null;
 
   /** `nameOf(alert)`: whom it is about, as people know them; "" where nobody is known. */
-  constructor(nameOf) {
-    this.nameOf = nameOf;
+  constructor(nameOf, attention) {
+    Object.assign(this, { nameOf, attention });
   }
 
   /** Takes in an alert; true where it is new. */
@@ -27,10 +28,20 @@ export class Alerts {
     return true;
   }
 
-  /** The list was loaded: the newest first. */
-  replace(alerts) {
+  /** The list was loaded, the newest first; which of them were missed. Of other exercises than before none was. */
+  replace(alerts, exercises) {
+    const missed = exercises === this.#exercises ? alerts.filter((alert) => !this.#known.has(alert.alert_id)) : [];
+    this.#exercises = exercises;
     this.#known = new Map(alerts.toReversed().map((alert) => [alert.alert_id, alert]));
-    if (alerts.length === 0) this.#unseen.clear();
+    for (const alert of missed.filter(isUrgent)) this.#unseen.add(alert.alert_id);
+    return missed;
+  }
+
+  clear() {
+    this.#exercises = null;
+    this.#known.clear();
+    this.#unseen.clear();
+    this.#waiting = 0;
   }
 
   /** How many critical ones came since somebody looked. */
@@ -43,13 +54,26 @@ export class Alerts {
     );
   }
 
-  /** One has come while they are looked at: under the eyes of whoever reads nothing moves. */
-  changed() {
-    this.#waiting += 1;
-    if (!byId("alerts").matches(":hover, :focus-within")) return this.#schedule();
+  get isWaiting() {
+    return this.#waiting > 0;
+  }
+
+  /** So many have come while they are looked at: under the eyes of whoever reads nothing moves. */
+  changed(count = 1) {
+    this.#waiting += count;
+    if (!this.#isRead()) return this.#schedule();
     setText(byId("alerts-news"), `${this.#waiting} new: show (n)`);
     byId("alerts-news").hidden = false;
     return undefined;
+  }
+
+  #isRead() {
+    return byId("alerts").matches(":hover, :focus-within") && this.attention.isPaid();
+  }
+
+  /** Each second while they are looked at. */
+  tick() {
+    if (this.isWaiting && !this.#isRead()) this.show();
   }
 
   #schedule() {
@@ -66,11 +90,12 @@ export class Alerts {
     this.#unseen.clear();
     this.count();
     const every = [...this.#known.values()].toReversed();
+    const hadFocus = byId("alerts").contains(document.activeElement);
     byId("alerts").replaceChildren(
       element(
         "div",
         { class: "alerts-head" },
-        element("h2", { id: "alerts-title" }, "Alerts"),
+        element("h2", { id: "alerts-title", tabindex: "-1" }, "Alerts"),
         element("button", {
           type: "button",
           id: "alerts-news",
@@ -86,6 +111,7 @@ export class Alerts {
         every.map((alert) => item(alert, this.nameOf(alert))),
       ),
     );
+    if (hadFocus) byId("alerts-title").focus({ preventScroll: true });
   }
 }
 

@@ -2,14 +2,15 @@
 
 import { Alerts } from "./alerts.js";
 import { everyTask, get, Problem } from "./api.js";
+import { Attention } from "./attention.js";
 import { byId, element, setText } from "./dom.js";
-import { Freshness } from "./freshness.js";
+import { Freshness, lacking } from "./freshness.js";
 import { listen, showHelp } from "./keys.js";
 import { List } from "./list.js";
 import { isCritical, isLoud, isOver, isUrgent, Tasks } from "./model.js";
 import * as session from "./session.js";
 import { Sound } from "./sound.js";
-import { showStatistics } from "./statistics.js";
+import { StatisticsView } from "./statistics.js";
 import { Stream } from "./stream.js";
 import { TaskView } from "./task.js";
 import { changeTheme, restoreTheme } from "./theme.js";
@@ -21,7 +22,8 @@ const MOST_ANNOUNCED = 20;
 
 class Board {
   tasks = new Tasks();
-  alerts = new Alerts((alert) => this.nameOf(alert));
+  attention = new Attention();
+  alerts = new Alerts((alert) => this.nameOf(alert), this.attention);
   freshness = new Freshness();
   sound = new Sound();
   me = null;
@@ -30,12 +32,15 @@ class Board {
   #stream = null;
   #since = null;
   #view = "list";
+  /** The address of what is shown. */
+  #shown = null;
   /** Which following of the board this is: an answer to an earlier one is nobody's any more. */
   #visit = 0;
 
   constructor() {
     this.list = new List(this);
     this.view = new TaskView(this);
+    this.statistics = new StatisticsView(this);
   }
 
   now() {
@@ -46,42 +51,65 @@ class Board {
 
   async begin() {
     if (session.token() === null) return this.signIn("");
+    const visit = (this.#visit += 1);
+    let me;
     try {
-      this.me = await get("/me");
+      me = await get("/me");
     } catch (problem) {
+      if (visit !== this.#visit) return undefined;
       if (problem.status === 401) return this.signIn(problem.message);
       this.#lost(problem);
-      return setTimeout(() => this.begin(), RETRY_MS);
+      return setTimeout(() => visit === this.#visit && this.begin(), RETRY_MS);
     }
-    this.grades = this.me.grades;
-    setText(byId("person"), `${this.me.name} (${this.me.role.replace("_", " ")})`);
+    if (visit !== this.#visit) return undefined;
+    this.me = me;
+    this.grades = me.grades;
+    setText(byId("person"), `${me.name} (${me.role.replace("_", " ")})`);
     byId("signin").hidden = true;
+    byId("sign-out").hidden = false;
     await this.follow();
     return this.route();
   }
 
-  /** Whoever is at the desk now need not be who was let in: nothing stays, neither on the screen nor behind it. */
+  /** Somebody else's token has come: all begins again as theirs. */
+  handOver() {
+    this.#clear();
+    this.begin();
+  }
+
   signIn(why) {
     session.forget();
+    this.#clear();
+    byId("signin").hidden = false;
+    setText(byId("signin-why"), why);
+    byId("token").focus();
+  }
+
+  /** Whoever is at the desk now need not be who was let in: nothing stays, neither on the screen nor behind it. */
+  #clear() {
     this.#visit += 1;
     this.#stream?.stop();
     this.#stream = null;
+    this.#since = null;
     this.me = null;
     this.freshness = new Freshness();
+    this.exercises = "none";
     this.tasks.replace([]);
-    this.alerts.replace([]);
-    this.list.arrange();
+    this.alerts.clear();
+    this.sound.check([]);
+    byId("filter").reset();
+    this.list.clear();
     this.view.close();
+    this.statistics.clear();
+    this.lacks(0);
     this.say("");
     for (const dialog of document.querySelectorAll("dialog")) {
       dialog.close();
       dialog.replaceChildren();
     }
-    for (const id of ["alerts", "statistics", "critical", "person", "unseen", "paper"]) byId(id).replaceChildren();
-    for (const id of ["room", "alerts", "statistics"]) byId(id).hidden = true;
-    byId("signin").hidden = false;
-    setText(byId("signin-why"), why);
-    byId("token").focus();
+    for (const id of ["alerts", "critical", "person", "paper"]) byId(id).replaceChildren();
+    for (const id of ["room", "alerts", "statistics", "sign-out"]) byId(id).hidden = true;
+    this.alerts.count();
     this.#refresh();
   }
 
@@ -91,9 +119,11 @@ class Board {
     this.#stream = null;
     const visit = (this.#visit += 1);
     try {
-      const position = await this.#load();
-      if (position === null) return;
-      this.#stream = new Stream(this.exercises, position, {
+      const found = await this.#load();
+      if (found === null) return;
+      this.list.arrange();
+      this.#caughtUp(found.missed);
+      this.#stream = new Stream(this.exercises, found.position, {
         event: (name, data) => this.#heard(name, data),
         state: (state, why) => this.#connection(state, why),
       });
@@ -107,25 +137,27 @@ class Board {
     this.#refresh();
   }
 
-  /** The position of what was loaded; null: somebody else follows by now. */
+  /** What was loaded: the list's position, and the alerts that were missed. null: somebody else loads by now. */
   async #load() {
     const visit = this.#visit;
     // What the stream tells while the list is on its way may be newer than the list.
-    this.#since = [];
+    const since = (this.#since = []);
     try {
       const [found, alerts] = await Promise.all([
         everyTask(this.exercises),
         get(`/alerts?exercises=${this.exercises}`),
       ]);
-      if (visit !== this.#visit) return null;
+      if (visit !== this.#visit || this.#since !== since) return null;
+      // What is taken in from here on belongs to no list that is on its way.
+      this.#since = null;
       this.tasks.replace(found.tasks);
-      this.alerts.replace(alerts.alerts);
-      for (const [name, data] of this.#since) this.#take(name, data, false);
-      this.freshness.said(found.data_age_s);
-      this.list.arrange();
-      return found.position;
+      const missed = this.alerts.replace(alerts.alerts, this.exercises);
+      for (const [name, data] of since) this.#take(name, data, false);
+      this.freshness.said(found);
+      this.lacks(found.unreadable);
+      return { position: found.position, missed };
     } finally {
-      if (visit === this.#visit) this.#since = null;
+      if (this.#since === since) this.#since = null;
     }
   }
 
@@ -134,7 +166,8 @@ class Board {
   #heard(name, data) {
     // While the list is loaded again a fresh board says nothing of the old list that still stands here.
     if (name === "heartbeat") {
-      if (this.#since === null) this.freshness.said(data.data_age_s, data.at);
+      if (this.#since === null) this.freshness.said(data);
+      this.lacks(data.unreadable);
     } else if (name === "reset") this.#reload();
     else this.#take(name, data, true);
     if (name === "heartbeat" || name === "start") this.#refresh();
@@ -143,11 +176,22 @@ class Board {
   async #reload() {
     const visit = this.#visit;
     try {
-      await this.#load();
+      const found = await this.#load();
+      if (found === null) return;
+      this.list.reloaded();
+      this.#caughtUp(found.missed);
+      this.#refresh();
     } catch {
       // The whole of it again: the position behind the reset is not ours before the list is.
       if (visit === this.#visit) this.follow();
     }
+  }
+
+  /** What is open is as old as the list was, and of the alerts that were missed nobody was told. */
+  #caughtUp(missed) {
+    if (this.view.taskId !== null) this.view.load();
+    if (this.#view === "alerts" && missed.length > 0) this.alerts.changed(missed.length);
+    for (const alert of missed.filter(isUrgent).toReversed()) this.#alarm(alert);
   }
 
   #take(name, data, isNews) {
@@ -156,21 +200,28 @@ class Board {
       this.list.changed(data.task_id, isNews);
       this.view.changed(data);
       if (isNews && isCritical(data, this.grades) && isLoud(data)) {
-        this.#announce(`${data.grade}: ${data.subject_name ?? data.subject_id}`);
+        this.#announce(data, `${data.grade}: ${data.subject_name ?? data.subject_id}`);
         this.#listenFor();
       }
-    } else if (name === "task_removed" && this.tasks.remove(data.task_id)) {
-      this.list.changed(data.task_id, false);
+    } else if (name === "task_removed") {
+      if (this.tasks.remove(data.task_id)) this.list.changed(data.task_id, false);
+      this.view.removed(data.task_id);
     } else if (name === "safeguarding") {
       this.view.reached(data);
+    } else if (name === "safeguarding_removed") {
+      this.view.unreachable(data.safeguarding_id);
     } else if (name === "alert" && this.alerts.put(data, isNews)) {
       if (this.#view === "alerts") this.alerts.changed();
-      if (isNews && isUrgent(data) && !this.sound.isSilenced(data.task_id)) {
-        const name = this.nameOf(data);
-        this.#announce(`critical alert${name ? ` on ${name}` : ""}: ${data.text}`);
-        this.sound.once();
-      }
+      if (isNews && isUrgent(data)) this.#alarm(data);
     }
+  }
+
+  /** A critical alert is heard once, but for a task that is silenced. */
+  #alarm(alert) {
+    if (this.sound.isSilenced(alert.task_id)) return;
+    const name = this.nameOf(alert);
+    this.#announce(alert, `critical alert${name ? ` on ${name}` : ""}: ${alert.text}`);
+    this.sound.once();
   }
 
   #connection(state, why) {
@@ -205,21 +256,14 @@ class Board {
     document.body.classList.toggle("is-stale", stale);
     const when = asOf === null ? "" : clock(asOf);
     setText(byId("as-of"), asOf === null ? "" : stale ? `As of ${when}: NOT LIVE` : `As of ${when}`);
-    const banner = byId("stale");
-    if (stale && banner.hidden) {
-      banner.replaceChildren(
-        element("strong", {}, "STALE: this is not the present. "),
-        element(
-          "span",
-          {},
-          asOf === null
-            ? "Nothing has been heard yet. "
-            : `The list is as of ${when}. Work by telephone and radio until it is live. `,
-        ),
-        element("button", { type: "button", onclick: () => print() }, "Print the last known list"),
-      );
-    }
-    banner.hidden = !stale;
+    const known = `The list is as of ${when}. Work by telephone and radio until it is live.`;
+    setText(byId("stale-text"), asOf === null ? "Nothing has been heard yet." : known);
+    byId("stale").hidden = !stale;
+  }
+
+  /** So many tasks the board itself could not read: lastingly said, since nothing else tells of them. */
+  lacks(count = 0) {
+    setText(byId("lacking"), lacking(count));
   }
 
   tick() {
@@ -231,28 +275,30 @@ class Board {
     this.list.tick();
     this.view.tick();
     this.alerts.count();
-    this.#paper();
+    if (this.#view === "alerts") this.alerts.tick();
+    if (this.#view === "statistics") this.statistics.tick();
     this.#listenFor();
   }
 
   /** To whoever hears the page: each in a line of its own, so that of two at once both are said. */
-  #announce(text) {
+  #announce({ exercise }, text) {
     const heard = byId("critical");
-    heard.append(element("span", {}, `${text}. `));
+    heard.append(element("span", {}, `${exercise ? "EXERCISE, " : ""}${text}. `));
     while (heard.childElementCount > MOST_ANNOUNCED) heard.firstElementChild.remove();
   }
 
-  /** What the printed list says of itself. */
-  #paper() {
+  /** The list goes on paper, and says of itself how old it is. */
+  print() {
     const [age, asOf] = [this.freshness.age(), this.freshness.asOf()];
     const known = asOf === null ? "nothing was ever heard" : `as of ${moment(asOf)}, ${length(age)} old`;
-    setText(byId("paper"), `Last known list, ${known}; printed ${moment(this.now())}`);
+    const only = this.exercises === "only" ? "EXERCISES ALONE, no real task. " : "";
+    setText(byId("paper"), `${only}Last known list, ${known}; printed ${moment(this.now())}`);
+    this.list.print();
   }
 
   #listenFor() {
     const critical = [...this.tasks.known.values()].filter((task) => isCritical(task, this.grades) && !isOver(task));
     this.sound.check(critical.map((task) => task.task_id));
-    document.documentElement.dataset.beeps = this.sound.beeps;
   }
 
   say(text, isBad = false) {
@@ -270,8 +316,8 @@ class Board {
   // -- where one is --------------------------------------------------------------------------------------
 
   route() {
-    session.takeFromAddress();
     if (this.me === null) return;
+    this.#shown = location.hash;
     this.say("");
     const [, view = "", id] = location.hash.split("/");
     this.#view = view === "tasks" || view === "" ? "list" : view;
@@ -282,12 +328,17 @@ class Board {
       else link.removeAttribute("aria-current");
     }
     if (this.#view === "alerts") this.alerts.show();
-    if (this.#view === "statistics") showStatistics(this);
+    if (this.#view === "statistics") this.statistics.show();
     const taskId = view === "tasks" && id ? decodeURIComponent(id) : null;
     byId("room").classList.toggle("has-task", taskId !== null);
     if (taskId === null) this.view.close();
     else this.view.open(taskId);
     this.list.opened(taskId);
+  }
+
+  /** The address has changed, by us or by somebody. */
+  moved() {
+    if (location.hash !== this.#shown) this.route();
   }
 
   /** Times are read in another zone now: all of them, or one is taken for the other. */
@@ -296,17 +347,45 @@ class Board {
     this.list.stamp();
     this.view.redraw();
     if (this.#view === "alerts") this.alerts.show();
+    if (this.#view === "statistics") this.statistics.redraw();
   }
 
-  /** What is new goes where it belongs. */
+  /** What is new goes where it belongs, and is looked at there. */
   arrange() {
-    if (this.#view === "alerts") this.alerts.show();
-    else this.list.arrange();
+    if (this.#view === "alerts" && this.alerts.isWaiting) return this.alerts.show();
+    if (!this.list.isWaiting) return undefined;
+    if (!this.list.isInView()) this.goTo("#/");
+    return this.list.arrange();
+  }
+
+  /** Nothing is filtered any more; exercises are as they were asked for. */
+  showAll() {
+    const { text, which } = byId("filter").elements;
+    text.value = "";
+    which.value = "all";
+    if (!this.list.isInView()) this.goTo("#/");
+    this.choose();
+  }
+
+  /** What the filter asks for is shown. */
+  choose() {
+    const { text, which, exercises } = Object.fromEntries(new FormData(byId("filter")));
+    this.list.filter = { text, which };
+    this.list.arrange();
+    if (exercises === this.exercises) return;
+    this.exercises = exercises;
+    this.follow();
+  }
+
+  /** At once: what comes after it may count on what is shown there, and need not wait for the browser to tell. */
+  goTo(hash) {
+    location.hash = hash;
+    this.route();
   }
 
   close() {
     const { taskId } = this.view;
-    location.hash = "#/";
+    this.goTo("#/");
     if (taskId !== null) this.list.focusOn(taskId);
   }
 
@@ -329,10 +408,16 @@ function utc() {
 restoreTheme();
 byId("theme").addEventListener("click", changeTheme);
 byId("utc").addEventListener("click", utc);
-byId("print").addEventListener("click", () => print());
+for (const id of ["print", "print-stale"]) byId(id).addEventListener("click", () => print());
+byId("sign-out").addEventListener("click", () => board.signIn("You are signed out."));
+byId("news").addEventListener("click", () => board.arrange());
+byId("hidden").addEventListener("click", () => board.showAll());
 byId("help").addEventListener("click", showHelp);
 for (const gesture of ["click", "keydown"]) {
   document.addEventListener(gesture, () => board.sound.isAllowed || board.sound.allow(), { capture: true });
+}
+for (const sign of ["pointermove", "pointerdown", "wheel", "keydown"]) {
+  document.addEventListener(sign, () => board.attention.pay(), { capture: true, passive: true });
 }
 byId("signin-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -345,20 +430,13 @@ byId("filter").addEventListener("submit", (event) => {
   board.list.first();
 });
 // Paper has times in place of countdowns; they are made when somebody prints, not 500 a second.
-matchMedia("print").addEventListener("change", () => board.list.stamp());
-addEventListener("beforeprint", () => board.list.stamp());
-byId("filter").addEventListener("input", () => {
-  const { text, which, exercises } = Object.fromEntries(new FormData(byId("filter")));
-  board.list.filter = { text, which };
-  board.list.arrange();
-  if (exercises === board.exercises) return;
-  board.exercises = exercises;
-  board.follow();
-});
+matchMedia("print").addEventListener("change", ({ matches }) => (matches ? board.print() : board.list.printed()));
+addEventListener("beforeprint", () => board.print());
+addEventListener("afterprint", () => board.list.printed());
+byId("filter").addEventListener("input", () => board.choose());
 addEventListener("hashchange", () => {
-  session.takeFromAddress();
-  if (board.me === null && session.token() !== null) board.begin();
-  else board.route();
+  if (session.takeFromAddress()) board.handOver();
+  else board.moved();
 });
 
 const actions = Object.entries(ACTIONS).filter(([, { key }]) => key);
@@ -375,17 +453,18 @@ function withOpened(name, deed) {
 listen({
   j: () => board.list.move(1),
   k: () => board.list.move(-1),
-  ArrowDown: () => board.list.move(1),
-  ArrowUp: () => board.list.move(-1),
+  ArrowDown: () => board.list.takesArrows() && board.list.move(1),
+  ArrowUp: () => board.list.takesArrows() && board.list.move(-1),
   Escape: () => board.view.taskId !== null && board.close(),
   n: () => board.arrange(),
   v: () => board.view.taskId !== null && board.view.load(),
   m: () => board.silence(board.list.focused() ?? board.view.taskId),
   g: () => withOpened("Told", () => board.view.tell()),
   "/": () => byId("find").focus(),
-  1: () => (location.hash = "#/"),
-  2: () => (location.hash = "#/alerts"),
-  3: () => (location.hash = "#/statistics"),
+  f: () => board.showAll(),
+  1: () => board.goTo("#/"),
+  2: () => board.goTo("#/alerts"),
+  3: () => board.goTo("#/statistics"),
   u: utc,
   d: changeTheme,
   p: () => print(),

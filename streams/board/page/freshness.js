@@ -8,8 +8,8 @@ export class Freshness {
   #offset = 0;
   connected = false;
 
-  /** The board says how old its data is. */
-  said(ageS, at = null) {
+  /** The board says how old its data is, with a heartbeat also when that was. */
+  said({ data_age_s: ageS, at = null }) {
     if (ageS === null) return;
     this.#heard = { ageS, wall: Date.now(), steady: performance.now() };
     if (at !== null) this.#offset = new Date(at) - Date.now();
@@ -36,4 +36,11 @@ export class Freshness {
   now() {
     return Date.now() + this.#offset;
   }
+}
+
+/** What is said of tasks that the board could not read; "": there are none. Pure. */
+export function lacking(count) {
+  if (count === 0) return "";
+  const which = count === 1 ? "1 task cannot be shown here: it" : `${count} tasks cannot be shown here: they`;
+  return `${which} could not be read. Ask the platform team; look with: breachwatch tasks list`;
 }

@@ -13,7 +13,8 @@ const HELP = [
   ["m", "silence this task"],
   ["g", "say that somebody was told (safeguarding)"],
   ["/", "find; Enter goes to the first that is found"],
-  ["1, 2, 3", "tasks, alerts, statistics"],
+  ["f", "show all: nothing is filtered any more"],
+  ["1, 2, 3", "tasks, alerts, statistics (3 again: as of now)"],
   ["u", "UTC or London"],
   ["d", "dark or light"],
   ["p", "print the list"],
@@ -22,7 +23,7 @@ const HELP = [
 const areOff = () => localStorage.getItem(OFF) === "yes";
 const isTyping = (target) => target.closest?.("input, select, textarea, [contenteditable]") !== null;
 
-/** `deeds`: key -> what it does. */
+/** `deeds`: key -> what it does; false: nothing, and the key is the browser's. */
 export function listen(deeds) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
@@ -32,8 +33,7 @@ export function listen(deeds) {
     }
     const deed = deeds[event.key];
     if (deed === undefined || (event.key !== "Escape" && areOff())) return;
-    event.preventDefault();
-    deed();
+    if (deed() !== false) event.preventDefault();
   });
 }
 

@@ -1,11 +1,12 @@
 // The list: one row a task, changed in place; its order changes when nobody is reading it, or when asked.
 
 import { byId, element, setText } from "./dom.js";
-import { Arrangement, byUrgency, isLoud, isOver, isOverdue, wanted } from "./model.js";
+import { Arrangement, byUrgency, hiddenCritical, isOver, isOverdue, isWaiting, markOf, wanted } from "./model.js";
 import { length, moment, roughly } from "./times.js";
 import { certainty, holder, words } from "./words.js";
 
 const NEWS_MS = 20_000;
+const ALL = { text: "", which: "all" };
 
 const place = (seen) => seen.place ?? `${seen.position.latitude.toFixed(4)}, ${seen.position.longitude.toFixed(4)}`;
 
@@ -76,14 +77,26 @@ class Row {
     setText(parts.seen, task.last_seen ? place(task.last_seen) : "not seen");
     this.stamp(now);
     node.classList.toggle("is-over", isOver(task));
-    node.classList.toggle("is-waiting", task.state === "open");
+    node.classList.toggle("is-waiting", isWaiting(task));
     this.tick(now);
   }
 
-  mark(text, until) {
+  mark({ text, isLoud }, until) {
+    if (!isLoud && this.node.classList.contains("is-news")) return;
     setText(this.parts.mark, text);
-    this.node.classList.add("is-news");
+    this.node.classList.toggle("is-news", isLoud);
     this.markedUntil = until;
+  }
+
+  /** Nobody has seen its mark before it is on the list. */
+  appears(until) {
+    if (this.markedUntil !== 0) this.markedUntil = until;
+  }
+
+  opened(isOpen) {
+    this.node.classList.toggle("is-opened", isOpen);
+    if (isOpen) this.link.setAttribute("aria-current", "true");
+    else this.link.removeAttribute("aria-current");
   }
 
   /** What changes by itself as time passes. */
@@ -110,16 +123,17 @@ class Row {
   }
 }
 
-const MARKS = { opened: "NEW", breach: "NEW BREACH", wanted_again: "WANTED AGAIN", escalated: "ESCALATED" };
-
-/** The list in the page. `board` has: tasks, grades, now(). */
+/** The list in the page. `board` has: tasks, grades, attention, now(). */
 export class List {
   #rows = new Map();
   #arrangement = new Arrangement();
   #dirty = new Set();
   #scheduled = false;
   #hovered = false;
-  filter = { text: "", which: "all" };
+  #opened = null;
+  /** What stood here before the list was put on paper; null: it is on the screen. */
+  #stood = null;
+  filter = ALL;
 
   constructor(board) {
     this.board = board;
@@ -130,16 +144,19 @@ export class List {
       this.#settle();
     });
     this.node.addEventListener("focusout", () => queueMicrotask(() => this.#settle()));
-    byId("news").addEventListener("click", () => this.arrange());
+  }
+
+  isInView() {
+    return this.node.checkVisibility();
   }
 
   /** Is somebody reading it, so that nothing may move? */
   isRead() {
-    return this.#hovered || this.node.contains(document.activeElement);
+    return (this.#hovered || this.node.contains(document.activeElement)) && this.board.attention.isPaid();
   }
 
-  #ordered() {
-    const chosen = [...this.board.tasks.known.values()].filter(wanted(this.filter, this.board.now()));
+  #ordered(filter = this.filter) {
+    const chosen = [...this.board.tasks.known.values()].filter(wanted(filter, this.board.now()));
     return byUrgency(chosen, this.board.grades);
   }
 
@@ -147,17 +164,29 @@ export class List {
   changed(taskId, isNews) {
     this.#dirty.add(taskId);
     const task = this.board.tasks.known.get(taskId);
-    if (isNews && task !== undefined && isLoud(task)) {
-      this.#row(taskId).mark(MARKS[task.change] ?? "CHANGED", this.board.now() + NEWS_MS);
-    }
-    // Fifty changes a second are drawn as one, with the next frame.
+    const mark = isNews && task !== undefined ? markOf(task) : undefined;
+    if (mark !== undefined) this.#row(taskId).mark(mark, this.board.now() + NEWS_MS);
+    this.#schedule();
+  }
+
+  /** All of it was loaded again: as if each task had changed. */
+  reloaded() {
+    for (const ids of [this.#rows, this.board.tasks.known]) for (const id of ids.keys()) this.#dirty.add(id);
+    this.#schedule();
+  }
+
+  /** Fifty changes a second are drawn as one, with the next frame. */
+  #schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
     requestAnimationFrame(() => this.#draw());
   }
 
   #row(taskId) {
-    if (!this.#rows.has(taskId)) this.#rows.set(taskId, new Row(taskId));
+    if (!this.#rows.has(taskId)) {
+      this.#rows.set(taskId, new Row(taskId));
+      this.#rows.get(taskId).opened(taskId === this.#opened);
+    }
     return this.#rows.get(taskId);
   }
 
@@ -173,25 +202,61 @@ export class List {
     this.#settle();
   }
 
-  /** Arranges where nobody is reading; else says what waits. */
+  /** Arranges where nobody is reading; else says what waits. What is new and out of view waits to be seen. */
   #settle() {
+    if (this.#stood !== null) return undefined;
     const ordered = this.#ordered();
+    this.#hidden(ordered);
     const { fresh, moved } = this.#arrangement.pending(ordered);
     if (!moved) return this.#news("");
-    if (!this.isRead()) return this.arrange(ordered);
+    const isSeen = this.isInView() || fresh.length === 0;
+    if (isSeen && !this.isRead()) return this.arrange(ordered);
     const urgent = fresh.filter((task) => task.grade === this.board.grades[0]).length;
     const count = fresh.length === 0 ? "The order has changed" : `${fresh.length} new`;
     return this.#news(`${count}${urgent ? `, ${urgent} ${this.board.grades[0]}` : ""}: show (n)`);
   }
 
+  get isWaiting() {
+    return !byId("news").hidden;
+  }
+
   #news(text) {
-    const bar = byId("news");
-    setText(bar, text);
-    bar.hidden = text === "";
+    this.#say("news", text);
+  }
+
+  /** Critical tasks are never out of sight without a word. */
+  #hidden(ordered) {
+    const { tasks, grades } = this.board;
+    const count = hiddenCritical([...tasks.known.values()], ordered, grades).length;
+    const [grade] = grades;
+    const which = `${count} ${grade} ${count === 1 ? "task" : "tasks"} that nobody has acted on`;
+    this.#say("hidden", count === 0 ? "" : `The filter hides ${which}: show all (f)`);
+  }
+
+  #say(bar, text) {
+    const node = byId(bar);
+    const hadFocus = document.activeElement === node;
+    setText(node, text);
+    node.hidden = text === "";
+    if (hadFocus && node.hidden) this.first();
   }
 
   /** Puts the rows in order now. */
   arrange(ordered = this.#ordered()) {
+    this.#stood = null;
+    this.#place(ordered);
+    this.#hidden(ordered);
+    this.#news("");
+  }
+
+  /** Nothing of it stays. */
+  clear() {
+    this.filter = ALL;
+    this.#dirty.clear();
+    this.arrange([]);
+  }
+
+  #place(ordered) {
     const now = this.board.now();
     const focused = this.node.contains(document.activeElement) ? document.activeElement : null;
     const keep = new Set(ordered.map((task) => task.task_id));
@@ -203,6 +268,7 @@ export class List {
     let at = this.node.firstElementChild;
     for (const task of ordered) {
       const row = this.#row(task.task_id);
+      if (!row.node.isConnected) row.appears(now + NEWS_MS);
       if (row.task !== task) row.show(task, now);
       if (row.node === at) at = at.nextElementSibling;
       else this.node.insertBefore(row.node, at);
@@ -210,8 +276,24 @@ export class List {
     this.#arrangement.arrange(ordered);
     // A node that is moved loses the focus.
     if (focused !== null && focused.isConnected) focused.focus({ preventScroll: true });
-    this.#news("");
     this.#count(ordered);
+  }
+
+  /** On paper stands all that is known, whatever is asked for on the screen and whoever is reading there. */
+  print() {
+    this.#stood ??= this.#arrangement.ids;
+    this.#place(this.#ordered(ALL));
+    this.stamp();
+  }
+
+  /** What stood on the screen before it was printed stands there again. */
+  printed() {
+    if (this.#stood === null) return;
+    const { known } = this.board.tasks;
+    const stood = this.#stood.filter((taskId) => known.has(taskId)).map((taskId) => known.get(taskId));
+    this.#stood = null;
+    this.#place(stood);
+    this.#settle();
   }
 
   #count(ordered) {
@@ -225,7 +307,10 @@ export class List {
     const now = this.board.now();
     const shown = [...this.#rows.values()].filter((row) => row.task !== undefined && row.node.isConnected);
     const overdue = shown.filter((row) => isOverdue(row.task, now)).length;
-    setText(byId("list-title"), `Tasks: ${shown.length}${overdue ? `, ${overdue} overdue` : ""}`);
+    const isPart = this.#stood === null && (this.filter.text.trim() !== "" || this.filter.which !== ALL.which);
+    const all = isPart ? [...this.board.tasks.known.values()].filter((task) => !isOver(task)).length : 0;
+    const count = isPart ? `${shown.length} of ${all} shown` : shown.length;
+    setText(byId("list-title"), `Tasks: ${count}${overdue ? `, ${overdue} overdue` : ""}`);
   }
 
   /** Each second. */
@@ -233,7 +318,7 @@ export class List {
     const now = this.board.now();
     for (const row of this.#rows.values()) if (row.task !== undefined && row.node.isConnected) row.tick(now);
     this.#title();
-    if (this.filter.which === "overdue") this.#settle();
+    if (this.isWaiting || this.filter.which === "overdue") this.#settle();
   }
 
   /** The times that are printed. */
@@ -243,12 +328,9 @@ export class List {
   }
 
   opened(taskId) {
-    for (const row of this.#rows.values()) {
-      const open = row.node.dataset.task === taskId;
-      row.node.classList.toggle("is-opened", open);
-      if (open) row.link.setAttribute("aria-current", "true");
-      else row.link.removeAttribute("aria-current");
-    }
+    this.#opened = taskId;
+    for (const [id, row] of this.#rows) row.opened(id === taskId);
+    this.#settle();
   }
 
   /** Moves the focus so many rows; to the first where none has it. */
@@ -261,11 +343,18 @@ export class List {
   }
 
   first() {
-    this.node.querySelector(".row-link")?.focus();
+    (this.node.querySelector(".row-link") ?? byId("list-title")).focus();
   }
 
   focusOn(taskId) {
-    this.#rows.get(taskId)?.link.focus();
+    const row = this.#rows.get(taskId);
+    (row?.node.isConnected ? row.link : byId("list-title")).focus();
+  }
+
+  /** Do arrow keys move in it? Elsewhere they scroll. */
+  takesArrows() {
+    const isNowhere = document.activeElement === document.body && this.#opened === null;
+    return this.isInView() && (isNowhere || this.node.contains(document.activeElement));
   }
 
   /** The task whose row has the focus. */

@@ -3,10 +3,21 @@
 const OVER = new Set(["closed", "merged", "withdrawn"]);
 const SEARCHING = new Set(["open", "acknowledged", "assigned", "en_route", "attempted"]);
 const LIVE = new Set([...SEARCHING, "withdrawal_recommended"]);
-const LOUD = new Set(["opened", "breach", "wanted_again", "escalated"]);
+const WAITING = new Set(["open", "withdrawal_recommended"]);
+/** What a revision is marked with, and whether it calls for somebody, beyond a detail. */
+const MARKS = {
+  opened: { text: "NEW", isLoud: true },
+  breach: { text: "NEW BREACH", isLoud: true },
+  wanted_again: { text: "WANTED AGAIN", isLoud: true },
+  escalated: { text: "ESCALATED", isLoud: true },
+  correction: { text: "CORRECTED", isLoud: false },
+  moved: { text: "CHANGED", isLoud: false },
+};
 
 export const isOver = (task) => OVER.has(task.state);
 export const isOverdue = (task, now) => SEARCHING.has(task.state) && Date.parse(task.deadline) < now;
+/** It gets louder until somebody does something: acts on it, or decides whether it stands. */
+export const isWaiting = (task) => WAITING.has(task.state);
 /** Somebody must act at once and nobody has: it sounds. */
 export const isCritical = (task, grades) => task.state === "open" && grades.indexOf(task.grade) < 1;
 
@@ -30,7 +41,7 @@ export function wanted({ text, which }, now) {
   const names = (task) => [task.task_id, task.subject_id, task.subject_name ?? "", ...task.incidents];
   return (task) =>
     !isOver(task) &&
-    (which !== "waiting" || task.state === "open") &&
+    (which !== "waiting" || isWaiting(task)) &&
     (which !== "unassigned" || task.assigned_to === null) &&
     (which !== "overdue" || isOverdue(task, now)) &&
     (needle === "" || names(task).some((name) => name.toLowerCase().includes(needle)));
@@ -82,5 +93,12 @@ export class Arrangement {
 /** An alert that cannot wait for somebody to look. */
 export const isUrgent = (alert) => alert.severity === "critical";
 
-/** Does this revision call for somebody, beyond a detail? */
-export const isLoud = (task) => LOUD.has(task.change);
+/** The mark of this revision; undefined: it is a detail. */
+export const markOf = (task) => MARKS[task.change];
+export const isLoud = (task) => markOf(task)?.isLoud === true;
+
+/** Which critical tasks are not among those that are shown. */
+export function hiddenCritical(tasks, shown, grades) {
+  const isShown = new Set(shown);
+  return tasks.filter((task) => isCritical(task, grades) && !isShown.has(task));
+}

@@ -3,12 +3,13 @@
 const KEY = "breachwatch-token";
 const TOKEN = /^#(?:token=)?([\w-]+\.[\w-]+\.[\w-]+)$/;
 
-/** Takes a token out of the address, before anything else can see it there. */
+/** Takes a token out of the address, before anything else can see it there; true where there was one. */
 export function takeFromAddress() {
   const found = TOKEN.exec(location.hash);
-  if (found === null) return;
+  if (found === null) return false;
   sessionStorage.setItem(KEY, found[1]);
   history.replaceState(null, "", `${location.pathname}${location.search}#/`);
+  return true;
 }
 
 export const token = () => sessionStorage.getItem(KEY);

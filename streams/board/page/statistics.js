@@ -1,14 +1,15 @@
 // What people ask of some weeks of tasks: charts, each with its numbers in a table.
 
-import { ask, get } from "./api.js";
+import { ask, get, Problem } from "./api.js";
 import { byId, element, svg } from "./dom.js";
-import { length, moment, roughly } from "./times.js";
+import { clock, length, moment, roughly } from "./times.js";
 import { holder } from "./words.js";
 
 const WIDTH = 560;
 const BAR = 16;
 const LABEL = 150;
 const LONG_LABEL = 290;
+const AGAIN_MS = 60_000;
 
 const TIMES = [
   ["breach_to_task", "From breach to task"],
@@ -129,10 +130,10 @@ function shown(found, board) {
   const problem = (error) => board.say(error.message, true);
   const heads = ["grade", "force", "known", "not yet", "median", "nine of ten within", "longest"];
   return [
-    element("h2", { id: "statistics-title" }, "Statistics"),
     element(
       "p",
       {},
+      element("strong", { class: "counted-at" }, `As of ${clock(Date.parse(found.until))}. `),
       `${found.tasks} tasks, ${found.since.slice(0, 10)} to ${found.until.slice(0, 10)}; exercises are not counted. `,
       element("button", { type: "button", onclick: () => save("/statistics.csv").catch(problem) }, "CSV"),
     ),
@@ -208,21 +209,63 @@ function shown(found, board) {
   ];
 }
 
-/** Loads and shows them. `board` has: tasks, now(), say(text, isBad). */
-export async function showStatistics(board) {
-  const node = byId("statistics");
-  node.replaceChildren(
-    element("h2", { id: "statistics-title" }, "Statistics"),
-    element("p", { role: "status" }, "Loading…"),
-  );
-  try {
-    const found = await get("/statistics");
-    // Whoever asked may have signed out meanwhile.
-    if (!node.hidden) node.replaceChildren(...shown(found, board));
-  } catch (error) {
-    node.replaceChildren(
-      element("h2", { id: "statistics-title" }, "Statistics"),
-      element("p", { role: "alert", class: "problem" }, error.message),
-    );
+const title = () => element("h2", { id: "statistics-title", tabindex: "-1" }, "Statistics");
+
+/** The view of them in the page. `board` has: tasks, attention, now(), say(text, isBad). */
+export class StatisticsView {
+  #found = null;
+  #askedAt = -Infinity;
+  #trouble = element("p", { role: "alert", class: "problem" });
+
+  constructor(board) {
+    this.board = board;
+    this.node = byId("statistics");
+  }
+
+  /** Somebody comes to them, or asks for them as they are now. */
+  show() {
+    if (this.#found === null) this.node.replaceChildren(title(), element("p", { role: "status" }, "Loading…"));
+    return this.#load();
+  }
+
+  clear() {
+    this.#found = null;
+    this.node.replaceChildren();
+  }
+
+  /** Each second while they are shown: what was counted a while ago is not how it stands. */
+  tick() {
+    const isRead = this.node.matches(":hover, :focus-within") && this.board.attention.isPaid();
+    if (!isRead && performance.now() - this.#askedAt > AGAIN_MS) this.#load();
+  }
+
+  /** What was counted, in the zone that times are read in now. */
+  redraw() {
+    if (this.#found !== null) this.#draw();
+  }
+
+  async #load() {
+    this.#askedAt = performance.now();
+    const { me } = this.board;
+    try {
+      const found = await get("/statistics");
+      // Whoever asked may have signed out meanwhile.
+      if (this.board.me !== me) return;
+      this.#found = found;
+      this.#draw();
+    } catch (error) {
+      if (!(error instanceof Problem) || this.board.me !== me) return;
+      this.#trouble.textContent = `They cannot be counted now: ${error.message}`;
+      if (this.#found === null) this.node.replaceChildren(title(), this.#trouble);
+      else this.node.prepend(this.#trouble);
+    }
+  }
+
+  #draw() {
+    const open = [...this.node.querySelectorAll("details")].map((each) => each.open);
+    const hadFocus = this.node.contains(document.activeElement);
+    this.node.replaceChildren(title(), ...shown(this.#found, this.board));
+    this.node.querySelectorAll("details").forEach((each, number) => (each.open = open[number] ?? false));
+    if (hadFocus) byId("statistics-title").focus({ preventScroll: true });
   }
 }

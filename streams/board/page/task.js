@@ -23,7 +23,7 @@ const aimedAt = (reach) => ({ kind: "safeguarding", id: reach.safeguarding_id, r
 const GONE = new Set([401, 403, 404]);
 const TO_LOOK = "Your role is to look: moving a task is for a controller.";
 
-/** The opened task in the page. `board` has: tasks, me, now(), sound, say(text, isBad), close(). */
+/** The opened task in the page. `board` has: tasks, me, now(), sound, say(text, isBad), close(), lacks(). */
 export class TaskView {
   #whole = null;
   /** The map and the terms as they were last answered: to draw them again needs no asking. */
@@ -70,6 +70,7 @@ export class TaskView {
     try {
       const isFirst = this.#whole === null;
       this.#whole = await get(path, { signal });
+      this.board.lacks(this.#whole.unreadable);
       this.#show(isFirst);
       if (!this.board.me.sees_protected) return;
       await Promise.all([this.#ask("map", `${path}/map`, signal), this.#ask("terms", `${path}/orders`, signal)]);
@@ -105,7 +106,19 @@ export class TaskView {
   }
 
   redraw() {
-    if (this.#whole !== null) this.#show(false);
+    if (this.#whole === null) return;
+    this.#show(false);
+    this.changed(this.#summary());
+  }
+
+  /** It is not ours to see any more: nothing of it stays, whatever becomes of asking why. */
+  removed(taskId) {
+    if (taskId !== this.taskId) return undefined;
+    this.#whole = null;
+    this.#parts = {};
+    this.#beside = {};
+    this.node.replaceChildren(element("p", { role: "status" }, "It is not shown here any more."));
+    return this.load();
   }
 
   #fill(part, ...content) {
@@ -220,7 +233,7 @@ export class TaskView {
 
   #buttons() {
     const { actions } = this.#whole;
-    const { me, sound } = this.board;
+    const { me } = this.board;
     const buttons = (me.may_act ? actions : []).map((possible) => {
       const { name, key } = named(possible);
       const attributes = { type: "button", "data-action": possible.action, onclick: () => this.act(possible.action) };
@@ -228,16 +241,17 @@ export class TaskView {
     });
     const silence = element("button", {
       type: "button",
-      class: "silence",
       onclick: () => this.board.silence(this.taskId),
     });
-    silence.append(sound.isSilenced(this.taskId) ? "Silenced" : "Silence", element("kbd", {}, "m"));
+    silence.append(element("span", { class: "silence" }), element("kbd", {}, "m"));
     this.#fill("buttons", element("div", { class: "buttons" }, buttons, silence));
+    this.silenced();
   }
 
-  /** Whether it was silenced has changed. */
+  /** Says whether it is silenced, in its place: the button may have the focus. */
   silenced() {
-    if (this.#whole !== null) this.#buttons();
+    const said = this.node.querySelector(".silence");
+    if (said !== null) setText(said, this.board.sound.isSilenced(this.taskId) ? "Silenced" : "Silence");
   }
 
   /** Does what may be done, by its name; says so where it may not. */
@@ -295,9 +309,12 @@ export class TaskView {
   }
 
   #news(what) {
-    this.#fill(
+    const text = `${what}: show (v)`;
+    const bar = this.#parts.changed.firstElementChild;
+    if (bar !== null) return setText(bar, text);
+    return this.#fill(
       "changed",
-      element("button", { type: "button", class: "news", onclick: () => this.load() }, `${what}: show (v)`),
+      element("button", { type: "button", class: "news", onclick: () => this.load() }, text),
     );
   }
 
@@ -390,5 +407,14 @@ export class TaskView {
     const part = this.#parts.safeguarding;
     if (part.contains(document.activeElement)) this.#news("Who has been told has changed");
     else this.#fill("safeguarding", this.#safeguarding(this.#whole.safeguarding));
+  }
+
+  /** A safeguarding task is not ours to see any more: it goes at once, whoever is in the midst of it. */
+  unreachable(safeguardingId) {
+    const standing = this.#whole?.safeguarding;
+    const left = standing?.filter((each) => each.safeguarding_id !== safeguardingId);
+    if (!standing || left.length === standing.length) return;
+    this.#whole.safeguarding = left;
+    this.#fill("safeguarding", this.#safeguarding(left));
   }
 }

@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Alerts } from "./page/alerts.js";
 import { update } from "./page/api.js";
-import { Arrangement, byUrgency, isCritical, isOverdue, Tasks, wanted } from "./page/model.js";
+import { Attention } from "./page/attention.js";
+import { lacking } from "./page/freshness.js";
+import { Arrangement, byUrgency, hiddenCritical, isCritical, isOverdue, markOf, Tasks, wanted } from "./page/model.js";
 import { projection, roundLength } from "./page/map.js";
 import { firstOwed, lastTry, moves, sayings } from "./page/safeguarding.js";
 import { Sound } from "./page/sound.js";
@@ -159,12 +162,54 @@ test("what is said once is not said on top of what sounds", () => {
   assert.equal(sound.beeps, 2);
 });
 
+test("what waits for a person to decide is what nobody has acted on", () => {
+  const waiting = wanted({ text: "", which: "waiting" }, 0);
+  assert.ok(waiting(task("a")));
+  assert.ok(waiting(task("a", { state: "withdrawal_recommended" })));
+  assert.ok(!waiting(task("a", { state: "assigned" })));
+});
+
+test("every change but a detail is marked, and a quiet one calls for nobody", () => {
+  assert.deepEqual(markOf(task("a", { change: "breach" })), { text: "NEW BREACH", isLoud: true });
+  assert.deepEqual(markOf(task("a", { change: "correction" })), { text: "CORRECTED", isLoud: false });
+  assert.equal(markOf(task("a", { change: "details" })), undefined);
+});
+
+test("a critical task that the filter hides is counted, one that somebody has acted on is not", () => {
+  const [shown, hidden] = ["a", "b"].map((id) => task(id, { grade: "immediate" }));
+  const others = [task("c"), task("d", { grade: "immediate", state: "assigned" })];
+  assert.deepEqual(hiddenCritical([shown, hidden, ...others], [shown], GRADES), [hidden]);
+});
+
 test("in the hour that comes twice a time says which it is", () => {
   const twice = Date.parse("2026-10-25T00:30:00Z");
   assert.equal(clock(twice), "01:30:00 BST");
   assert.equal(clock(twice + 3_600_000), "01:30:00 GMT");
   assert.equal(clock(twice + 2 * 3_600_000), "02:30:00");
   assert.equal(clock(twice - 3_600_000), "00:30:00");
+});
+
+test("nobody reads who has touched nothing for half a minute", () => {
+  const attention = new Attention(0);
+  assert.ok(attention.isPaid(29_000));
+  assert.ok(!attention.isPaid(30_000));
+  attention.pay(40_000);
+  assert.ok(attention.isPaid(60_000));
+});
+
+test("what could not be read is told of, and nothing where all could", () => {
+  assert.equal(lacking(0), "");
+  assert.match(lacking(1), /^1 task cannot be shown here: it could not be read/);
+  assert.match(lacking(2), /^2 tasks cannot be shown here: they could not be read/);
+});
+
+test("alerts that came while nobody heard were missed, those of the first list and of other exercises were not", () => {
+  const alerts = new Alerts(() => "", new Attention(0));
+  const [old, missed] = ["old", "missed"].map((id) => ({ alert_id: id, severity: "critical" }));
+  assert.deepEqual(alerts.replace([old], "none"), []);
+  assert.deepEqual(alerts.replace([missed, old], "none"), [missed]);
+  assert.deepEqual(alerts.replace([missed, old], "none"), []);
+  assert.deepEqual(alerts.replace([{ alert_id: "exercise" }, missed, old], "with"), []);
 });
 
 /** A deed that is done when the test says so. */
