@@ -168,8 +168,8 @@ def _shown(settings: Settings, folder: Path) -> bool:
         try:
             async with asyncio.timeout(30):
                 await board.follower.caught_up.wait()
-            [kept] = board.model.tasks.values()
-            await board.viewed(looks, kept, "the task", None)
+            [task_id] = board.model.tasks
+            await board.looked_at(looks, task_id, "the task", None)
             orders = await board.records.orders("S1")
             return bool(orders) and isinstance(await board.records.track("S1", 1), list)
         finally:
