@@ -96,7 +96,8 @@ def test_a_source_that_is_switched_off_stops_nobody_else_and_loses_nothing(pipel
         pipeline.drained()
         return all(pipeline.outputs.tasks_of(subject) for subject in subjects)
 
-    pipeline.until(replayed, "what came meanwhile is taken once the source is on")
+    # Each letter is a command, some seconds where two files of tests run.
+    pipeline.until(replayed, "what came meanwhile is taken once the source is on", 180)
 
 
 def test_a_source_that_falls_silent_is_an_alert_and_so_is_what_it_missed(pipeline: Pipeline) -> None:
