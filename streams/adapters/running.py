@@ -101,14 +101,15 @@ async def _follow(
         group_id=f"{settings.topic_prefix}{GROUP}-{adapter.name}",
         session_timeout_ms=int(settings.session_timeout_s * 1000),
     )
-    await consumer.start()
 
     def serving() -> str | None:
         if stopping.is_set():
             return "it is stopping"
         return None if consumer.assignment() else "it has no partitions yet"
 
+    # Before anything is waited for: where there are several, the first must not be ready for all.
     health.ready[adapter.name] = serving
+    await consumer.start()
     await adapter.statuses.start()
     log.info("adapter_ready", adapter=adapter.name)
     try:

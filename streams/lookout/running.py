@@ -68,11 +68,13 @@ async def run(settings: Settings, health: Health) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    made = services(settings, health)
+    # Behind the watches: until there is one there is nothing to be ready.
     health.ready["running"] = lambda: "the lookout is stopping" if stopping.is_set() else None
     async with AsyncExitStack() as stack:
         until = asyncio.create_task(stopping.wait(), name="stopping")
         running: list[asyncio.Task[Any]] = [until]
-        for service in services(settings, health):
+        for service in made:
             await service.start()
             stack.push_async_callback(service.stop)
             if service.task is not None:
