@@ -139,7 +139,6 @@ class Draft:
 
         Where no forces are named it is for those that own the subject's orders.
         """
-        owners = dict.fromkeys(order.owning_force for order in newest_orders(self.state, self.records))
         self.effects.alerts.append(
             Alert(
                 alert_id=cause_id("alert", kind, self.state.subject_id, *(cause or (self.event.event_id,))),
@@ -152,13 +151,16 @@ class Draft:
                 breach_id=breach_id,
                 event_id=self.event.event_id,
                 to=to,
-                forces=list(forces or owners),
+                forces=list(forces) or self._owning_forces(),
                 order_id=order_id,
                 since=since,
                 exercise=self.state.exercise,
                 traceparent=self.routing.traceparent,
             )
         )
+
+    def _owning_forces(self) -> list[str]:
+        return list(dict.fromkeys(order.owning_force for order in newest_orders(self.state, self.records)))
 
     def alert_once(
         self, kind: str, severity: Severity, text: str, cause: Sequence[str], *, to: Addressee | None = None
