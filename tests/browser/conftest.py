@@ -62,8 +62,9 @@ def room(module_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) ->
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Playwright's own event loop runs as long as it does: other files of tests must be able to have theirs."""
     chromium = needed("chromium")
     with sync_playwright() as playwright:
         # CI is root in a container, where Chromium's sandbox cannot be had.
