@@ -118,7 +118,7 @@ class Model(BaseModel):
     )
 
 
-class Outgoing(Model):
+class Output(Model):
     """What workers send and others read."""
 
     @classmethod

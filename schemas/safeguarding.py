@@ -6,7 +6,7 @@ No name, address or number of theirs is in them: `held_at` says where the contac
 from enum import StrEnum
 from typing import Literal
 
-from schemas.base import Identity, Instant, Model, Outgoing
+from schemas.base import Identity, Instant, Model, Output
 from schemas.orders import SafeContact
 from schemas.tasks import HistoryEntry
 
@@ -49,7 +49,7 @@ class PersonToReach(Model):
     """Something has happened since."""
 
 
-class SafeguardingTask(Outgoing):
+class SafeguardingTask(Output):
     """Speak to the people whom the subject's orders protect: one open task a subject, beside the arrest task."""
 
     safeguarding_id: Identity

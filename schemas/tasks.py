@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Identity, Instant, Model, Outgoing, Position
+from schemas.base import Identity, Instant, Model, Output, Position
 
 
 class TaskState(StrEnum):
@@ -147,7 +147,7 @@ class HistoryEntry(Model):
     event_id: str
 
 
-class ArrestTask(Outgoing):
+class ArrestTask(Output):
     """The one open task for a subject: find and arrest. Topic `arrest-tasks`, compacted by `task_id`."""
 
     task_id: Identity
@@ -192,7 +192,7 @@ class ArrestTask(Outgoing):
     traceparent: str | None = None
 
 
-class Alert(Outgoing):
+class Alert(Output):
     """Something a person must see now. Topic `alerts`, append-only; `alert_id` is the reader's dedupe key."""
 
     alert_id: Identity
@@ -216,7 +216,7 @@ class Alert(Outgoing):
     traceparent: str | None = None
 
 
-class AuditEntry(Outgoing):
+class AuditEntry(Output):
     """One decision and why. Topic `audit`, append-only, keyed by subject."""
 
     audit_id: Identity

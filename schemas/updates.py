@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
-from schemas.base import Case, Event, Identity, Instant, Model, Outgoing, SubjectId, Text, one_of_these
+from schemas.base import Case, Event, Identity, Instant, Model, Output, SubjectId, Text, one_of_these
 from schemas.tasks import Outcome
 
 Role = Literal["controller", "supervisor", "duty_inspector", "officer", "dispatch"]
@@ -76,7 +76,7 @@ class TaskUpdate(Event):
     data: TaskUpdateData
 
 
-class TaskAnswer(Outgoing):
+class TaskAnswer(Output):
     """What became of an update. Topic `task-answers`, append-only, keyed by `task_id`.
 
     `event_id` is the update's `source#id`; a repeat of an answer has the same content.

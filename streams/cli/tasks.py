@@ -13,7 +13,7 @@ from streams.cli import load_settings
 from streams.errors import BreachwatchError
 
 if TYPE_CHECKING:
-    from schemas.base import Model
+    from schemas.base import Output
     from schemas.safeguarding import SafeguardingTask
     from schemas.tasks import ArrestTask
     from schemas.updates import TaskUpdate
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streams.kafka.cluster import Cluster
     from streams.settings import Settings
 
-M = TypeVar("M", bound="Model")
+M = TypeVar("M", bound="Output")
 
 app = typer.Typer(no_args_is_help=True)
 NO_ANSWER = 2
@@ -349,7 +349,7 @@ def _models(name: str, model: "type[M]", values: "Iterable[bytes]") -> "Iterator
 
     for value in values:
         try:
-            yield model.model_validate_json(value)
+            yield model.read(value)
         except ValidationError:
             raise BreachwatchError(
                 f"{name} holds what this version cannot read: was it written by a newer one?"
