@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
 from schemas.cloud_events import is_binary, structured
 from schemas.inbound import BadMessageError, decode
@@ -33,6 +33,7 @@ from streams.dead_letters import Letters, Origin, ToTopic
 from streams.health import Health
 from streams.identifiers import IndexReader
 from streams.kafka.admin import cluster_of
+from streams.kafka.loop_producer import loop_producer
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.outbound import Outbound, outbound
 from streams.progress import WorkerProgress
@@ -251,13 +252,7 @@ class Gate(ConsumerRebalanceListener):
             max_partition_fetch_bytes=MAX_REQUEST_BYTES,
             fetch_max_wait_ms=50,
         )
-        self._producer = AIOKafkaProducer(
-            **cluster.options(),
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=MAX_REQUEST_BYTES,
-            request_timeout_ms=int(settings.send_timeout_s * 1000),
-        )
+        self._producer = loop_producer(settings)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         self._look_back.drop(set(revoked))

@@ -19,6 +19,7 @@ from streams.adapters.routes import Made, Route
 from streams.dead_letters import Letters, Origin, ToTopic
 from streams.health import Health
 from streams.kafka.admin import cluster_of
+from streams.kafka.loop_producer import loop_producer
 from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
 from streams.outbound import Outbound
 from streams.settings import Settings
@@ -171,13 +172,7 @@ def _reading(settings: Settings) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _producer(settings: Settings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = AIOKafkaProducer(
-        **cluster_of(settings).options(),
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=MAX_REQUEST_BYTES,
-        request_timeout_ms=int(settings.send_timeout_s * 1000),
-    )
+    producer = loop_producer(settings)
     await producer.start()
     try:
         yield producer
