@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -12,6 +13,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streams.problems import ProblemError
 
 log = structlog.get_logger()
+
+UVICORN: dict[str, Any] = {
+    "log_config": None,
+    # It would have addresses with ids in it.
+    "access_log": False,
+    "server_header": False,
+    # An address is that of the connection: no header of a client may state one.
+    "proxy_headers": False,
+    "ws": "none",
+}
+"""How each of them is served."""
 
 
 class Guarded:

@@ -1,10 +1,13 @@
 """Errors of our HTTP interfaces, as problem details (RFC 9457)."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from limits import RateLimitItem
+from limits.strategies import RateLimiter
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
@@ -27,6 +30,19 @@ def unauthorised(why: str) -> ProblemError:
     error = ProblemError(401, "Not authenticated", why)
     error.headers["WWW-Authenticate"] = "Bearer"
     return error
+
+
+def not_now(title: str, detail: str, after_s: int) -> ProblemError:
+    """What can be had in a moment; `after_s`: seconds until it is worth trying again."""
+    error = ProblemError(503, title, detail)
+    error.headers["Retry-After"] = str(after_s)
+    return error
+
+
+def again_in_s(limiter: RateLimiter, rate: RateLimitItem, name: str) -> int:
+    """Seconds until somebody who was at the limit may ask again."""
+    reset_at, _ = limiter.get_window_stats(rate, name)
+    return int(reset_at - datetime.now(UTC).timestamp()) + 1
 
 
 def too_many(detail: str, after_s: int) -> ProblemError:

@@ -26,6 +26,16 @@ def write_jwks(file: Path, key: Any = KEY, kid: str = "k1") -> Path:
     return file
 
 
+def board_settings(pipeline: Settings, folder: Path, **more: Any) -> Settings:
+    """Of a board on this pipeline, on ports of its own, whose tokens are those of `token`."""
+    own = {
+        "board_jwks_file": write_jwks(folder / "jwks.json"),
+        "board_port": free_port(),
+        "metrics_port": free_port(),
+    }
+    return pipeline.model_copy(update=own | more)
+
+
 def token(
     role: str = "controller", *forces: str, name: str | None = None, key: Any = KEY, kid: str = "k1", **claims: Any
 ) -> str:

@@ -19,9 +19,8 @@ from streams.core.canary import is_canary
 from streams.core.effects import cause_id
 from streams.core.safeguarding import LIVE as SAFEGUARDING_LIVE
 from streams.core.state import FINAL
+from streams.core.tasks import UNKNOWN_FORCE
 
-# Of a task without an order that says (`streams.core.tasks`): nobody's, so that everybody must see it.
-_UNKNOWN_FORCE = "unknown"
 Kind = Literal["task", "task_removed", "safeguarding", "safeguarding_removed", "alert"]
 
 
@@ -169,7 +168,7 @@ class Model:
         if self._is_old(task):
             self.tasks.pop(task_id, None)
             return None if known is None else _task_removed(known)
-        forces = frozenset((task.owning_force, *task.forces)) - {_UNKNOWN_FORCE}
+        forces = frozenset((task.owning_force, *task.forces)) - {UNKNOWN_FORCE}
         shown = summary(task)
         kept = KeptTask(shown, shown.model_dump_json().encode(), value, place, offset, forces)
         self.tasks[task_id] = kept
@@ -187,7 +186,7 @@ class Model:
             return None
         if task.state not in SAFEGUARDING_LIVE and self._forget_before and task.updated_at < self._forget_before:
             return self._without_safeguarding(task_id)
-        forces = frozenset((task.owning_force,)) - {_UNKNOWN_FORCE}
+        forces = frozenset((task.owning_force,)) - {UNKNOWN_FORCE}
         self.safeguarding[task_id] = KeptSafeguarding(task, value, forces)
         before = None if known is None else known.forces
         return Change("safeguarding", value, forces, before, task.exercise, protected=True, removal=removal)

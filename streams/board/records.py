@@ -23,7 +23,7 @@ from streams import metrics
 from streams.core.records import Observation
 from streams.kafka.admin import cluster_of
 from streams.kafka.topics import full_name
-from streams.problems import ProblemError
+from streams.problems import not_now
 from streams.settings import Settings
 
 log = structlog.get_logger()
@@ -260,9 +260,7 @@ class SubjectRecords:
             async with asyncio.timeout(_READ_TIMEOUT_S):
                 yield
         except TimeoutError:
-            problem = ProblemError(503, "Not read yet", "orders and positions are still being read: try again")
-            problem.headers["Retry-After"] = "5"
-            raise problem from None
+            raise not_now("Not read yet", "orders and positions are still being read: try again", 5) from None
 
     async def _one(self, partition: int, offset: int) -> bytes | None:
         assert self._fetcher is not None

@@ -3,7 +3,6 @@
 import asyncio
 import math
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -23,7 +22,7 @@ from streams.board.records import SubjectRecords
 from streams.board.stream import Hub
 from streams.board.updates import Sending
 from streams.core.policy import load_policy
-from streams.problems import ProblemError, too_many, unauthorised
+from streams.problems import ProblemError, again_in_s, not_now, too_many, unauthorised
 from streams.settings import Settings
 from streams.tokens import RefusedError, Tokens
 from streams.watchdog import Pulse, Watchdog
@@ -114,12 +113,11 @@ class Board:
             raise unauthorised(str(error)) from None
         if not self._limiter.hit(self._rate, found.name):
             self.too_much(found, f"requests than {self._rate}")
-            raise too_many(f"no more than {self._rate} requests for each person", self._again_in(found.name))
+            raise too_many(
+                f"no more than {self._rate} requests for each person",
+                again_in_s(self._limiter, self._rate, found.name),
+            )
         return found
-
-    def _again_in(self, name: str) -> int:
-        reset_at, _ = self._limiter.get_window_stats(self._rate, name)
-        return int(reset_at - datetime.now(UTC).timestamp()) + 1
 
     def too_much(self, who: Person, of_what: str) -> None:
         """Count that somebody asks for more than they may; on the trail once a minute."""
@@ -183,9 +181,7 @@ class Board:
         """Raises ProblemError while what there is has not been read."""
         why = self.follower.ready()
         if why is not None:
-            problem = ProblemError(503, "Not ready", f"the board cannot be shown yet: {why}")
-            problem.headers["Retry-After"] = "1"
-            raise problem
+            raise not_now("Not ready", f"the board cannot be shown yet: {why}", 1)
 
     def cursor(self, following: str) -> str:
         """Of the part of a list that follows: it must be of the same state of the topics, or of a newer one."""
@@ -199,11 +195,7 @@ class Board:
         if read is None:
             raise ValueError("cursor: not one that a list gave")
         if not self.hub.has(read):
-            problem = ProblemError(
-                503, "Not read yet", "another board has read more: ask again, or from the beginning"
-            )
-            problem.headers["Retry-After"] = "1"
-            raise problem
+            raise not_now("Not read yet", "another board has read more: ask again, or from the beginning", 1)
         return following
 
     def task(self, who: Person, task_id: str) -> KeptTask:

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from streams import metrics
 from streams.board.requests import PREFIX, Here, Who, World, problems
 from streams.board.stream import Asked, events
-from streams.problems import ProblemError, too_many
+from streams.problems import not_now, too_many
 
 log = structlog.get_logger()
 
@@ -62,9 +62,7 @@ async def stream(
 ) -> Response:
     """What changes, as it does."""
     if len(board.hub.clients) >= board.settings.board_clients:
-        problem = ProblemError(503, "Too many clients", "the stream has as many clients as it takes: try again")
-        problem.headers["Retry-After"] = "5"
-        raise problem
+        raise not_now("Too many clients", "the stream has as many clients as it takes: try again", 5)
     if board.hub.of_person(who.name) >= board.settings.board_clients_each:
         board.too_much(who, "streams at a time")
         raise too_many(f"no more than {board.settings.board_clients_each} streams of one person at a time", 5)

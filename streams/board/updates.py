@@ -17,10 +17,10 @@ from streams import metrics
 from streams.board.follower import ANSWERS_KEPT_S
 from streams.board.people import Person
 from streams.core.keys import message_key
-from streams.kafka.admin import cluster_of
-from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
+from streams.kafka.loop_producer import loop_producer
+from streams.kafka.topics import full_name
 from streams.outbound import outbound
-from streams.problems import ProblemError
+from streams.problems import ProblemError, not_now
 from streams.settings import Settings
 
 SOURCE = "breachwatch/board"
@@ -126,13 +126,7 @@ class Sending:
         self._asked: TTLCache[str, _Asked] = TTLCache(_REMEMBERED, ANSWERS_KEPT_S)
 
     async def start(self) -> None:
-        self._producer = AIOKafkaProducer(
-            **cluster_of(self._settings).options(),
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=MAX_REQUEST_BYTES,
-            request_timeout_ms=int(self._settings.send_timeout_s * 1000),
-        )
+        self._producer = loop_producer(self._settings)
         await self._producer.start()
 
     async def stop(self) -> None:
@@ -153,11 +147,9 @@ class Sending:
                 )
         except (KafkaError, TimeoutError):
             metrics.BOARD_REFUSALS.labels("log").inc()
-            problem = ProblemError(
-                503, "The log cannot be written", f"{topic} was not acknowledged in time: try again, it does no harm"
-            )
-            problem.headers["Retry-After"] = "5"
-            raise problem from None
+            raise not_now(
+                "The log cannot be written", f"{topic} was not acknowledged in time: try again, it does no harm", 5
+            ) from None
         metrics.MESSAGES_OUT.labels(topic).inc()
 
     def answered(self, answer: TaskAnswer) -> None:

@@ -27,6 +27,7 @@ def command(
     import uvicorn
 
     from streams.board.app import create
+    from streams.guard import UVICORN
     from streams.kafka import admin
     from streams.runtime import begin
     from streams.tokens import Tokens
@@ -40,19 +41,9 @@ def command(
     health.alive["event loop"] = board.watchdog.alive
     health.alive["topics"] = board.follower.alive
     health.ready["topics"] = board.follower.current
-    # No access log: it would have ids of tasks in it. Who looked at what is on the audit trail.
     server = uvicorn.Server(
         uvicorn.Config(
-            app,
-            host=settings.board_host,
-            port=settings.board_port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # An address on the trail is that of the connection: no header of a client may state one.
-            proxy_headers=False,
-            ws="none",
-            timeout_graceful_shutdown=5,
+            app, host=settings.board_host, port=settings.board_port, timeout_graceful_shutdown=5, **UVICORN
         )
     )
 

@@ -10,28 +10,16 @@ def command() -> None:
 
     from streams.door.app import create
     from streams.door.tokens import Keys
-    from streams.health import Health, serve
+    from streams.guard import UVICORN
     from streams.kafka import admin
-    from streams.logs import configure_logging
+    from streams.runtime import begin
 
     settings = load_settings()
     if settings.door_jwks_file is None:
         raise BreachwatchError("BREACHWATCH_DOOR_JWKS_FILE: say whose tokens open the door")
     admin.require(settings, "door")
-    configure_logging()
     keys = Keys(settings.door_jwks_file, settings.door_audience, settings.door_issuer)
-    health = Health("door")
-    serve(settings.metrics_host, settings.metrics_port, health)
+    health = begin(settings, "door")
     app = create(settings, keys)
     health.ready["producer"] = app.state.door.ready
-    uvicorn.run(
-        app,
-        host=settings.door_host,
-        port=settings.door_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Nothing rests on a client's address, so no header of a client may state one.
-        proxy_headers=False,
-        ws="none",
-    )
+    uvicorn.run(app, host=settings.door_host, port=settings.door_port, **UVICORN)

@@ -24,9 +24,7 @@ _UNSTATED = 1
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: lambda row: row,  # 2: alerts may name an order and a time
     2: lambda row: row,  # 3: a source may have a row, and a version of an order its source
-    3: lambda row: (
-        row
-    ),  # 4: a task knows when a person first acted on it, and which revision they last made, or brought news
+    3: lambda row: row,  # 4: a task knows when somebody first acted, and the revisions of the newest move and news
 }
 """Version -> how a row's JSON object of it becomes one of the next; kept for ever, as the changelog keeps rows."""
 

@@ -23,7 +23,7 @@ from streams.core.ladder import begin, next_step, told, wait
 from streams.core.policy import Policy
 from streams.core.records import Records
 from streams.core.state import MAX_NOTE, MAX_REASONS, SafeguardingRow, SubjectState, Waiting
-from streams.core.tasks import SYSTEM, live_task, note
+from streams.core.tasks import SYSTEM, UNKNOWN_FORCE, live_task, note
 from streams.core.transitions import ANYBODY, ROOM, SENIOR, moved_since, not_seen
 
 Kind = Literal["breach", "correction", "arrest", "release", "escape", "tag_failed"]
@@ -215,7 +215,7 @@ def snapshot(row: SafeguardingRow, state: SubjectState, records: Records, policy
         acknowledged_by=row.acknowledged_by,
         escalated_to=told(row.waiting, policy.safeguarding) if waits else None,
         next_escalation_at=next_step(row.waiting, policy.safeguarding)[0] if waits else None,
-        owning_force=orders[-1].owning_force if orders else "unknown",
+        owning_force=orders[-1].owning_force if orders else UNKNOWN_FORCE,
         exercise=state.exercise,
         policy_version=policy.version,
         history=list(row.history),

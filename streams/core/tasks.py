@@ -18,6 +18,8 @@ from streams.core.state import MAX_HISTORY, MAX_NOTE, BreachFact, SafeguardingRo
 from streams.core.transitions import BEGUN, LIVE, TRANSITIONS, WAITING
 
 SYSTEM = "breachwatch"
+UNKNOWN_FORCE = "unknown"
+"""Whose a task is that no order says an owner of: nobody's, so that everybody must see it."""
 
 
 def is_high_risk(task: TaskRow, state: SubjectState, records: Records) -> bool:
@@ -131,7 +133,7 @@ def snapshot(task: TaskRow, state: SubjectState, records: Records, policy: Polic
         breaches=breaches,
         breach_count=task.breach_count,
         last_seen=state.last_seen,
-        owning_force=orders[-1].owning_force if orders else "unknown",
+        owning_force=orders[-1].owning_force if orders else UNKNOWN_FORCE,
         forces=forces_of(task, state, records),
         warnings=sorted({marker.value for order in orders for marker in order.markers}),
         court_deadline=task.court_deadline,

@@ -32,9 +32,9 @@ from streams.adapters.translated import Supplier
 from streams.core.keys import message_key
 from streams.door.tokens import Keys, Sender
 from streams.guard import Guarded
-from streams.kafka.admin import cluster_of
-from streams.kafka.topics import MAX_REQUEST_BYTES, full_name
-from streams.problems import ProblemError, answer_with_problems, too_many, unauthorised
+from streams.kafka.loop_producer import loop_producer
+from streams.kafka.topics import full_name
+from streams.problems import ProblemError, again_in_s, answer_with_problems, too_many, unauthorised
 from streams.settings import Settings
 from streams.tokens import RefusedError
 
@@ -140,13 +140,7 @@ class Door:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        self._producer = AIOKafkaProducer(
-            **cluster_of(self.settings).options(),
-            acks="all",
-            enable_idempotence=True,
-            max_request_size=MAX_REQUEST_BYTES,
-            request_timeout_ms=int(self.settings.send_timeout_s * 1000),
-        )
+        self._producer = loop_producer(self.settings)
         await self._producer.start()
 
     async def stop(self) -> None:
@@ -160,8 +154,7 @@ class Door:
     def admit(self, sender: Sender, count: int) -> None:
         """Raises ProblemError when the sender has sent too many events of late."""
         if not self._limiter.hit(self._limit, sender.name, cost=max(1, count)):
-            reset_at, _ = self._limiter.get_window_stats(self._limit, sender.name)
-            after_s = int(reset_at - datetime.now(UTC).timestamp()) + 1
+            after_s = again_in_s(self._limiter, self._limit, sender.name)
             raise too_many(f"no more than {self._limit} events for each sender", after_s)
 
     def remembered(self, sender: Sender, key: str | None, asked: bytes) -> Response | None:

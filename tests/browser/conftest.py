@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from harness import Pipeline, Process, eventually
-from listener import free_port, is_ready, token, write_jwks
+from listener import board_settings, is_ready, token
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from streams.settings import Settings
@@ -47,14 +47,11 @@ class Room:
 
 @pytest.fixture(scope="module")
 def room(module_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Room:
-    settings = module_pipeline.settings.model_copy(
-        update={
-            "board_jwks_file": write_jwks(tmp_path_factory.mktemp("jwks") / "jwks.json"),
-            "board_port": free_port(),
-            "metrics_port": free_port(),
-            "board_heartbeat_s": 1.0,
-            "board_rate": "100000/minute",
-        }
+    settings = board_settings(
+        module_pipeline.settings,
+        tmp_path_factory.mktemp("jwks"),
+        board_heartbeat_s=1.0,
+        board_rate="100000/minute",
     )
     module_pipeline.worker()
     made = Room(module_pipeline, settings)

@@ -15,7 +15,7 @@ import httpx
 import orjson
 import pytest
 from harness import INSIDE, Pipeline, ago, eventually, order, report, runner, tag_fix
-from listener import bearer, free_port, is_ready, listening, parse, token, write_jwks
+from listener import bearer, board_settings, is_ready, listening, parse, token
 
 from schemas.tasks import ArrestTask
 from streams.board.positions import decode, encode
@@ -31,17 +31,14 @@ Client = httpx.AsyncClient
 
 @pytest.fixture(scope="module")
 def settings(module_pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return module_pipeline.settings.model_copy(
-        update={
-            "board_jwks_file": write_jwks(tmp_path_factory.mktemp("jwks") / "jwks.json"),
-            "board_port": free_port(),
-            "metrics_port": free_port(),
-            "board_heartbeat_s": 0.5,
-            "board_rate": "100000/minute",
-            "board_queue": 200,
-            "board_stuck_s": 3.0,
-            "board_clients_each": 5,
-        }
+    return board_settings(
+        module_pipeline.settings,
+        tmp_path_factory.mktemp("jwks"),
+        board_heartbeat_s=0.5,
+        board_rate="100000/minute",
+        board_queue=200,
+        board_stuck_s=3.0,
+        board_clients_each=5,
     )
 
 

@@ -18,7 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from busy_night import RATE, TASKS, revised
 from harness import Pipeline, eventually
-from listener import bearer, free_port, is_ready, token, write_jwks
+from listener import bearer, board_settings, is_ready, token
 
 from streams.bench.latency import Percentiles
 from streams.kafka.admin import cluster_of
@@ -33,9 +33,7 @@ MOST_P99_MS = 1000
 
 @pytest.fixture
 def settings(pipeline_settings: Settings, tmp_path: Path) -> Settings:
-    jwks = write_jwks(tmp_path / "jwks.json")
-    ports = {"board_port": free_port(), "metrics_port": free_port()}
-    return pipeline_settings.model_copy(update={"board_jwks_file": jwks, **ports})
+    return board_settings(pipeline_settings, tmp_path)
 
 
 async def listens(settings: Settings, took: list[float], counts: list[int], ready: asyncio.Event) -> None:
